@@ -1,0 +1,1 @@
+"""The one door from YAML to objects: register, load (all problems at once), instantiate."""

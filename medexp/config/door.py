@@ -1,0 +1,30 @@
+"""Between Hydra and a script's work: users see sentences, not tracebacks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+
+from medexp.errors import MedexpError
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Let a MedexpError end the program with its text alone (exit status 1), and Ctrl-C with status 130.
+
+    In a multirun the text is also logged as it happens, because Hydra shows a failed job only at the end.
+    HYDRA_FULL_ERROR=1 shows the traceback.
+    """
+    try:
+        yield
+    except MedexpError as error:
+        if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+            logging.getLogger("medexp").error("Job %s failed: %s", HydraConfig.get().job.num, error)
+        raise CompactHydraException(f"{type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

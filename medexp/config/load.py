@@ -1,0 +1,103 @@
+"""Turn a composed configuration into a typed one, or report everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from medexp.config.check import check_node
+from medexp.config.schema import DataConfig, TrainConfig
+from medexp.errors import ConfigError
+
+NODES = ("augmentation", "model", "optimizer", "schedule", "trainer", "logger")
+
+
+def load(cfg: DictConfig) -> TrainConfig:
+    """Return `cfg` typed and checked, as plain Python; no framework is imported, no data is read.
+
+    Raises:
+        ConfigError: lists every problem: missing values, unknown keys, wrong types, targets that do not
+            exist or do not take a key, an augmentation label that is not the policy.
+    """
+    plain = _plain(cfg)
+    problems = [
+        f"{key}: has no value yet. Override: {key}=..."
+        for key in sorted(OmegaConf.missing_keys(cfg))
+        if key.partition(".")[0] != "hydra"
+    ]
+    missing = {problem.partition(":")[0] for problem in problems}
+    config: TrainConfig | None = None
+    try:
+        config = TrainConfig.model_validate(plain)
+    except ValidationError as error:
+        problems += _shell_problems(error, missing)
+    problems += [problem for problem in _node_problems(plain) if problem.partition(":")[0] not in missing]
+    problems += _label_problems(plain)
+    if problems or config is None:
+        raise ConfigError(_report(problems))
+    return config
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    """Resolved Python containers, with the keys of the data source gathered under `data.source`."""
+    try:
+        masked = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        plain = OmegaConf.to_container(masked, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_report([str(error).replace("\n", " ")])) from error
+    assert isinstance(plain, dict)
+    data = plain.get("data")
+    if isinstance(data, dict):
+        shell = {key: data[key] for key in data if key in DataConfig.model_fields}
+        source = {key: data[key] for key in data if key not in DataConfig.model_fields}
+        plain["data"] = {**shell, "source": source}
+    return {str(key): value for key, value in plain.items()}
+
+
+def _shell_problems(error: ValidationError, missing: set[str]) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        path = ".".join(str(part) for part in item["loc"])
+        if path in missing:
+            continue
+        if item["type"] == "extra_forbidden":
+            yield f"{path}: no such key, it would have no effect. Received: {item['input']!r}. Remove it."
+        elif item["type"] == "missing":
+            yield f"{path}: has no value. Override: {path}=..."
+        else:
+            text = item["msg"].removeprefix("Value error, ")
+            yield f"{path}: {text[0].lower()}{text[1:]}. Received: {item['input']!r}."
+
+
+def _node_problems(plain: Mapping[str, Any]) -> Iterator[str]:
+    for name in NODES:
+        node = plain.get(name)
+        if isinstance(node, Mapping):
+            yield from check_node(name, node)
+    data = plain.get("data")
+    if isinstance(data, Mapping):
+        yield from check_node("data", data["source"])
+    callbacks = plain.get("callbacks")
+    if isinstance(callbacks, Mapping):
+        for name, node in callbacks.items():
+            if node is not None:
+                yield from check_node(f"callbacks.{name}", node if isinstance(node, Mapping) else {})
+
+
+def _label_problems(plain: Mapping[str, Any]) -> Iterator[str]:
+    label = plain["data"].get("aug") if isinstance(plain.get("data"), Mapping) else None
+    policy = plain["augmentation"].get("name") if isinstance(plain.get("augmentation"), Mapping) else None
+    if label != policy:
+        yield (
+            f"data.aug: says {label!r}, but the policy composed is {policy!r}: a plain value changes the label only. "
+            f"Received: data.aug={label}. In a config file write `- override /data.aug: {label}` in its defaults list; "
+            f"on the command line data.aug={label} without + or ++."
+        )
+
+
+def _report(problems: list[str]) -> str:
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return "\n".join([f"The configuration has {count}:", *(f"  {i}. {text}" for i, text in enumerate(problems, 1))])

@@ -1,0 +1,109 @@
+"""The typed shell of a training's configuration; what varies by option stays a free `_target_` node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Node = dict[str, Any]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Shell(BaseModel):
+    """Frozen, and an unknown key is an error: a key that has no effect misleads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ObjectiveConfig(Shell):
+    """The metric that selects the best epoch, and its direction."""
+
+    metric: str
+    mode: Literal["max", "min"]
+
+
+class TrackingConfig(Shell):
+    """Where runs are recorded. `artifacts` is where an SQL store puts files; a server decides for itself."""
+
+    uri: str
+    experiment: str
+    artifacts: str
+
+
+class RuntimeConfig(Shell):
+    """The process: Keras backend and what the console shows (the log file always has everything)."""
+
+    backend: Literal["tensorflow", "jax", "torch"]
+    console_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class PathsConfig(Shell):
+    """Absolute folders."""
+
+    root: Path = Field(strict=False)
+    outputs: Path = Field(strict=False)
+    datasets: Path = Field(strict=False)
+
+
+class SweepConfig(Shell):
+    """Set by the sweeper: the MLflow run that is the parent of this one."""
+
+    parent: str | None
+
+
+class InputConfig(Shell):
+    """The pixels that a network sees."""
+
+    height: Positive
+    width: Positive
+    channels: Literal[1, 3]
+    fit: Literal["letterbox", "stretch"]
+
+
+class SplitConfig(Shell):
+    """Shares of the groups (patients) that go to validation and test, where a source has no split of its own."""
+
+    val: Fraction
+    test: Fraction
+    seed: int
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> SplitConfig:
+        if self.val + self.test >= 1:
+            raise ValueError(f"val + test must leave images to train on, they add up to {self.val + self.test:g}")
+        return self
+
+
+class DataConfig(Shell):
+    """What every data set has; `source` gathers the keys of its own loader."""
+
+    name: str
+    aug: str
+    positive: str | None
+    batch_size: Positive
+    input: InputConfig
+    split: SplitConfig
+    source: Node
+
+
+class TrainConfig(Shell):
+    """Everything that `scripts/train.py` takes."""
+
+    name: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    objective: ObjectiveConfig
+    tracking: TrackingConfig
+    runtime: RuntimeConfig
+    paths: PathsConfig
+    sweep: SweepConfig
+    data: DataConfig
+    augmentation: Node
+    model: Node
+    optimizer: Node
+    schedule: Node
+    trainer: Node
+    callbacks: dict[str, Node | None]
+    logger: Node

@@ -1,0 +1,54 @@
+"""Augmentation policies: functions that return stock Keras layers, run in the graph while training only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import keras
+
+
+def standard(
+    *,
+    name: str,
+    flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None,
+    rotation: float = 0.0,
+    translation: float = 0.0,
+    zoom: float = 0.0,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    noise: float = 0.0,
+) -> tuple[keras.layers.Layer, ...]:
+    """Geometry, then intensity, then noise; what is 0 is left out.
+
+    Args:
+        name: of the policy.
+        flip: which mirror images are equally likely.
+        rotation: up to this share of a full turn, both ways.
+        translation: up to this share of the side, both axes.
+        zoom: up to this share, in and out.
+        brightness: up to this share of the range, both ways.
+        contrast: by a factor between 1 - x and 1 + x.
+        noise: standard deviation of Gaussian noise, share of the range.
+
+    Returns:
+        Layers that map float images (batch, height, width, channels), 0 to 255, to the same.
+    """
+    layers = keras.layers
+    empty = {"fill_mode": "constant", "fill_value": 0.0}
+    pixels = (0.0, 255.0)
+    policy: list[keras.layers.Layer] = []
+    if flip:
+        policy.append(layers.RandomFlip(flip))
+    if rotation:
+        policy.append(layers.RandomRotation(rotation, **empty))
+    if translation:
+        policy.append(layers.RandomTranslation(translation, translation, **empty))
+    if zoom:
+        policy.append(layers.RandomZoom(zoom, **empty))
+    if brightness:
+        policy.append(layers.RandomBrightness(brightness, value_range=pixels))
+    if contrast:
+        policy.append(layers.RandomContrast(contrast, value_range=pixels))
+    if noise:
+        policy.append(layers.GaussianNoise(noise * 255))
+    return tuple(policy)

@@ -1,0 +1,143 @@
+"""The bundle: a folder with all that serving needs, and the passport that says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medexp.errors import RegistryError
+from medexp.imaging.decode import MAX_PIXELS, decode
+from medexp.imaging.prepare import prepare
+from medexp.registry.engine import LiteRtEngine
+from medexp.types import InputSpec, Task
+
+FORMAT = 1
+PASSPORT = "passport.json"
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What a model is, as `passport.json` holds it.
+
+    `threshold` is the decision threshold on the positive class's probability, chosen on validation
+    (None unless the task is binary). `engine` names the exported graph and its largest difference in
+    probability to Keras. `files` is the SHA-256 of every other file of the bundle.
+    """
+
+    format: int
+    run_id: str
+    model: str
+    created: str
+    task: Task
+    class_names: tuple[str, ...]
+    positive: str | None
+    threshold: float | None
+    input: InputSpec
+    preprocessing: str
+    metrics: Mapping[str, float]
+    data: Mapping[str, Any]
+    engine: Mapping[str, Any]
+    versions: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One answer: the class, and the probability of each class in the passport's order."""
+
+    label: str
+    probabilities: Mapping[str, float]
+
+
+class Bundle:
+    """A verified bundle, ready to classify.
+
+    Example:
+        bundle = Bundle.open(Path("outputs/runs/<run id>/bundle"))
+        bundle.classify(Path("chest.png").read_bytes()).label
+    """
+
+    def __init__(self, path: Path, passport: Passport) -> None:
+        self.path = path
+        self.passport = passport
+        self._engine = LiteRtEngine(path / str(passport.engine["file"]))
+
+    @classmethod
+    def open(cls, path: Path) -> Bundle:
+        """Read and verify the bundle in folder `path`.
+
+        Raises:
+            RegistryError: no bundle, a newer format, a changed or missing file, or pixels prepared in
+                another way than this version of medexp prepares them.
+        """
+        passport = read_passport(path)
+        for name, digest in passport.files.items():
+            found = sha256(path / name) if (path / name).is_file() else "no such file"
+            if found != digest:
+                raise RegistryError(
+                    f"The bundle was changed after it was written. Received: {path / name} with SHA-256 {found}, "
+                    f"the passport says {digest}. Fetch it again from the registry, or train anew."
+                )
+        if str(passport.engine["file"]) not in passport.files:
+            raise RegistryError(f"The passport names an engine it holds no checksum of. Received: {passport.engine}.")
+        if passport.preprocessing != passport.input.digest:
+            raise RegistryError(
+                f"The model was trained on pixels prepared in another way. Received: preprocessing "
+                f"{passport.preprocessing}, this version of medexp has {passport.input.digest}. Train it anew."
+            )
+        return cls(path, passport)
+
+    def read(self, data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """Return an encoded image as the network sees it, `uint8`, shape `passport.input.shape` (or DataError)."""
+        return prepare(decode(data, name=name, max_pixels=max_pixels), self.passport.input)
+
+    def probabilities(self, batch: np.ndarray) -> np.ndarray:
+        """Return `float32` probabilities, shape (batch, classes), for `uint8` pixels (batch, *input.shape)."""
+        return self._engine(batch)
+
+    def classify(self, data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Classification:
+        """Classify one encoded image: binary by the stored threshold, else the most probable class."""
+        row = self.probabilities(self.read(data, name=name, max_pixels=max_pixels)[np.newaxis])[0]
+        threshold = self.passport.threshold
+        best = int(row.argmax()) if threshold is None else int(row[1] >= threshold)
+        names = self.passport.class_names
+        return Classification(names[best], {name: float(p) for name, p in zip(names, row, strict=True)})
+
+
+def read_passport(path: Path) -> Passport:
+    """Read `passport.json` in folder `path`, without checking the other files (or RegistryError)."""
+    try:
+        raw = json.loads((path / PASSPORT).read_text())
+    except FileNotFoundError:
+        raise RegistryError(f"There is no bundle here. Received: {path}, which holds no {PASSPORT}.") from None
+    except ValueError as error:
+        raise RegistryError(f"The passport is damaged. Received: {path / PASSPORT} ({error}).") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        found = raw.get("format") if isinstance(raw, dict) else raw
+        raise RegistryError(
+            f"This version of medexp reads bundles of format {FORMAT}. Received: format {found!r} in {path}. "
+            "Use the version of medexp that wrote it, or train anew."
+        )
+    try:
+        return Passport(
+            **{**raw, "input": InputSpec(**raw["input"]), "class_names": tuple(raw["class_names"])}
+        )
+    except (KeyError, TypeError) as error:
+        raise RegistryError(f"The passport is incomplete. Received: {path / PASSPORT} ({error}).") from error
+
+
+def write_passport(path: Path, passport: Passport) -> None:
+    """Write `passport.json` into folder `path`."""
+    (path / PASSPORT).write_text(json.dumps(asdict(passport), indent=2) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

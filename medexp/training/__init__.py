@@ -1,0 +1,1 @@
+"""The trainer around stock `fit`, and what it needs."""

@@ -1,0 +1,64 @@
+"""The trainer's own Keras callback."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+
+from medexp.errors import TrainingError, unknown
+from medexp.types import Objective
+
+logger = logging.getLogger(__name__)
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+
+
+class EpochReport(keras.callbacks.Callback):
+    """After each epoch: check that it can go on, say how it went, hand the metrics on.
+
+    Args:
+        epochs: of the whole training.
+        objective: its metric must be among the epoch's.
+        monitors: what other callbacks watch; each must be among the epoch's metrics.
+        on_epoch: receives the epoch (from 1) and its metrics, `learning_rate` and `epoch_seconds` among them.
+
+    Raises:
+        TrainingError: the loss is not a number; or, after the first epoch, something watched does not exist
+            (Keras would only warn, and "best" would be "last").
+    """
+
+    def __init__(self, *, epochs: int, objective: Objective, monitors: Sequence[str], on_epoch: OnEpoch) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._objective = objective
+        self._watched = [("objective.metric", objective.metric), *(("callbacks: monitor", m) for m in monitors)]
+        self._on_epoch = on_epoch
+        self.history: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Check, report, hand on."""
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        for key, metric in self._watched:
+            if metric not in metrics:
+                raise TrainingError(f"{key}: {unknown('metric', metric, metrics)}")
+        if not math.isfinite(metrics["loss"]):
+            raise TrainingError(
+                f"The loss is not a number any more. Received: loss={metrics['loss']} in epoch {epoch + 1}. "
+                "Try a smaller optimizer.learning_rate, or trainer.precision=float32"
+            )
+        metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        metrics["epoch_seconds"] = time.perf_counter() - self._start
+        self.history.append(metrics)
+        self._on_epoch(epoch + 1, metrics)
+        watched = self._objective.metric
+        shown = dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy", watched])
+        values = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
+        logger.info("epoch %*d/%d  %s  %.1f s", len(str(self._epochs)), epoch + 1, self._epochs, values,
+                    metrics["epoch_seconds"])  # fmt: skip

@@ -1,0 +1,153 @@
+"""The trainer: when things happen, around Keras' own `fit`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import keras
+
+from medexp.errors import TrainingError
+from medexp.training.callbacks import EpochReport, OnEpoch
+from medexp.types import DataSpec, FitResult, Objective
+
+logger = logging.getLogger(__name__)
+BEST_WEIGHTS = "best.weights.h5"
+
+
+class Module(Protocol):
+    """What is learned."""
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """The untrained network."""
+
+    def compile_args(self, spec: DataSpec, total_steps: int) -> dict[str, Any]:
+        """New loss, optimizer and metrics."""
+
+
+class Data(Protocol):
+    """What it is learned from."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """The facts of the data."""
+
+    def train(self) -> keras.utils.PyDataset:
+        """Training batches."""
+
+    def val(self) -> keras.utils.PyDataset:
+        """Validation batches."""
+
+
+class Trainer:
+    """Fits a module to data, keeps the best weights, and reports each epoch.
+
+    Args:
+        max_epochs: at most this many; callbacks may stop earlier.
+        precision: Keras' dtype policy; set before the network is built.
+        jit_compile: compile with XLA.
+        steps_per_epoch: None for all images, or that many batches.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_epochs: int,
+        precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32",
+        jit_compile: bool = False,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        self.precision = precision
+        self._max_epochs = max_epochs
+        self._jit_compile = jit_compile
+        self._steps = steps_per_epoch
+
+    def fit(
+        self,
+        module: Module,
+        data: Data,
+        *,
+        objective: Objective,
+        augmentation: Sequence[keras.layers.Layer],
+        callbacks: Sequence[keras.callbacks.Callback],
+        folder: Path,
+        on_epoch: OnEpoch,
+    ) -> tuple[keras.Model, FitResult]:
+        """Train, and return the network with its best weights, and the record of how it went.
+
+        The augmentation is part of the model that is fitted, not of the network that is returned.
+
+        Args:
+            module: builds and compiles the network.
+            data: training and validation batches.
+            objective: selects the best epoch.
+            augmentation: layers between the images and the network, active while training.
+            callbacks: Keras callbacks.
+            folder: receives `best.weights.h5`, of the network alone.
+            on_epoch: called after each epoch with its number (from 1) and metrics.
+
+        Raises:
+            TrainingError: no epoch gave a finite objective, the loss is not a number, an unknown monitor.
+        """
+        batches = data.train()
+        steps = len(batches) if self._steps is None else min(self._steps, len(batches))
+        network = module.build(data.spec)
+        model = _augmented(network, augmentation)
+        model.compile(**module.compile_args(data.spec, steps * self._max_epochs), jit_compile=self._jit_compile)
+        logger.info("training %s, %s parameters, %d steps an epoch", network.name, f"{network.count_params():,}", steps)
+
+        folder.mkdir(parents=True, exist_ok=True)
+        monitors = [m for c in callbacks if isinstance(m := getattr(c, "monitor", None), str)]
+        report = EpochReport(epochs=self._max_epochs, objective=objective, monitors=monitors, on_epoch=on_epoch)
+        best = BestWeights(network, folder / BEST_WEIGHTS, objective)
+        start = time.perf_counter()
+        model.fit(
+            batches,
+            validation_data=data.val(),
+            epochs=self._max_epochs,
+            steps_per_epoch=self._steps and steps,
+            callbacks=[report, best, *callbacks],
+            verbose=0,
+        )
+        seconds = time.perf_counter() - start
+        if best.epoch is None:
+            raise TrainingError(
+                f"No epoch gave a finite {objective.metric}. Received: trainer.max_epochs={self._max_epochs}. "
+                "Train longer, or choose another objective.metric"
+            )
+        network.load_weights(best.path)
+        return network, FitResult(tuple(report.history), best.epoch, best.path, seconds)
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Saves the weights of `network` whenever the objective is better than ever before; ties keep the earlier.
+
+    Keras' ModelCheckpoint would save the fitted model, augmentation layers and optimizer included.
+    """
+
+    def __init__(self, network: keras.Model, path: Path, objective: Objective) -> None:
+        super().__init__()
+        self.path = path
+        self.epoch: int | None = None
+        self._network = network
+        self._objective = objective
+        self._value = float("nan")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Compare and save."""
+        value = float((logs or {})[self._objective.metric])
+        if value == value and (self.epoch is None or self._objective.better(value, self._value)):
+            self._network.save_weights(self.path)
+            self.epoch, self._value = epoch + 1, value
+
+
+def _augmented(network: keras.Model, layers: Sequence[keras.layers.Layer]) -> keras.Model:
+    if not layers:
+        return network
+    x = image = keras.Input(network.input_shape[1:], name="image")
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(image, network(x), name=f"augmented_{network.name}")
