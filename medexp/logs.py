@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 CONSOLE = "medexp-console"
+FILE = "medexp-file"
+FILE_ONLY = {"file_only": True}
 
 
 @contextmanager
@@ -16,12 +19,15 @@ def run_log(path: Path, *, run_id: str, console_level: str = "INFO") -> Iterator
     """While it lasts, write every record of every module, and Python's warnings, to the file `path`.
 
     Each line carries the run id. The console shows medexp's own records from `console_level` on, and others'
-    from WARNING on; it has one handler however many executions there are in a process.
+    from ERROR on; it has one handler however many executions there are in a process. A record with
+    `extra=FILE_ONLY` stays off it. Logs may nest: a sweep's receives what its jobs say, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
     level = root.level
+    outermost = not any(handler.get_name() == FILE for handler in root.handlers)
     file = logging.FileHandler(path, encoding="utf-8")
+    file.set_name(FILE)
     file.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {run_id} %(name)s: %(message)s"))
     file.setLevel(logging.INFO)
     root.addHandler(file)
@@ -31,14 +37,15 @@ def run_log(path: Path, *, run_id: str, console_level: str = "INFO") -> Iterator
     try:
         yield
     finally:
-        logging.captureWarnings(False)
+        if outermost:
+            logging.captureWarnings(False)
         root.removeHandler(file)
         root.setLevel(level)
         file.close()
 
 
 def show_on_console(level: str) -> None:
-    """Show medexp's records from `level` on and others' from WARNING on, on standard error; repeating it is harmless."""
+    """Show medexp's records from `level` on and others' from ERROR on, on standard error; repeating is harmless."""
     root = logging.getLogger()
     for handler in [h for h in root.handlers if h.get_name() == CONSOLE]:
         root.removeHandler(handler)
@@ -46,5 +53,25 @@ def show_on_console(level: str) -> None:
     console.set_name(CONSOLE)
     console.setFormatter(logging.Formatter("%(message)s"))
     wanted = logging.getLevelName(level)
-    console.addFilter(lambda r: r.levelno >= (wanted if r.name.partition(".")[0] == "medexp" else logging.WARNING))
+    console.addFilter(
+        lambda record: (
+            not getattr(record, "file_only", False)
+            and record.levelno >= (wanted if record.name.partition(".")[0] == "medexp" else logging.ERROR)
+        )
+    )
     root.addHandler(console)
+
+
+@contextmanager
+def native_stderr_to(path: Path) -> Iterator[None]:
+    """Append what is written to file descriptor 2 to the file `path`: native libraries know no logging."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,10 +1,12 @@
-"""Augmentation policies: functions that return stock Keras layers, run in the graph while training only."""
+"""Augmentation policies: functions that return Keras layers, run in the graph while training only."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import keras
+
+from medexp.data.affine import RandomAffine
 
 
 def standard(
@@ -25,7 +27,7 @@ def standard(
         flip: which mirror images are equally likely.
         rotation: up to this share of a full turn, both ways.
         translation: up to this share of the side, both axes.
-        zoom: up to this share, in and out.
+        zoom: up to this share larger or smaller.
         brightness: up to this share of the range, both ways.
         contrast: by a factor between 1 - x and 1 + x.
         noise: standard deviation of Gaussian noise, share of the range.
@@ -34,17 +36,12 @@ def standard(
         Layers that map float images (batch, height, width, channels), 0 to 255, to the same.
     """
     layers = keras.layers
-    empty = {"fill_mode": "constant", "fill_value": 0.0}
     pixels = (0.0, 255.0)
     policy: list[keras.layers.Layer] = []
     if flip:
         policy.append(layers.RandomFlip(flip))
-    if rotation:
-        policy.append(layers.RandomRotation(rotation, **empty))
-    if translation:
-        policy.append(layers.RandomTranslation(translation, translation, **empty))
-    if zoom:
-        policy.append(layers.RandomZoom(zoom, **empty))
+    if rotation or translation or zoom:
+        policy.append(RandomAffine(rotation=rotation, translation=translation, zoom=zoom))
     if brightness:
         policy.append(layers.RandomBrightness(brightness, value_range=pixels))
     if contrast:

@@ -83,12 +83,12 @@ class PhantomSource:
 def _draw(rng: np.random.Generator, background: np.ndarray, nodule: bool, contrast: float) -> np.ndarray:
     size = len(background)
     unit = size / 64
-    field = background + 0.25 * _smooth_noise(rng, size, unit)
+    field = background + 0.25 * _smooth_noise(rng, size, 1.5 * unit)
     for _ in range(3):
         field += 0.6 * _blob(rng, size, long=14 * unit, short=0.8 * unit)
     radius = rng.uniform(2.2, 3.2) * unit
     long, short = (radius, radius) if nodule else (radius * 3, radius / 3)
-    field += 1.6 * contrast * _blob(rng, size, long=long, short=short)
+    field += contrast * _blob(rng, size, long=long, short=short)
     field = (field - field.mean()) / field.std()
     pixels = rng.uniform(105, 145) + rng.uniform(30, 42) * field
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from medexp.errors import ConfigError
+from medexp.logs import native_stderr_to
 
 
 def load_backend(backend: str, native_log: Path) -> None:
@@ -22,8 +21,10 @@ def load_backend(backend: str, native_log: Path) -> None:
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
     try:
-        with _stderr_to(native_log):
+        with native_stderr_to(native_log):
             import keras
+
+            keras.ops.convert_to_tensor(0.0)  # looks for devices, and says so
     except ImportError as error:
         raise ConfigError(
             f"The backend cannot be imported ({error}). Received: runtime.backend={backend}. "
@@ -43,18 +44,3 @@ def reset(*, seed: int, precision: str) -> None:
     keras.utils.clear_session()
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(seed)
-
-
-@contextmanager
-def _stderr_to(path: Path) -> Iterator[None]:
-    """Append what is written to file descriptor 2 to `path`: TensorFlow greets there before it can be told not to."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with path.open("ab") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)

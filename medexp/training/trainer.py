@@ -75,10 +75,10 @@ class Trainer:
         callbacks: Sequence[keras.callbacks.Callback],
         folder: Path,
         on_epoch: OnEpoch,
-    ) -> tuple[keras.Model, FitResult]:
-        """Train, and return the network with its best weights, and the record of how it went.
+    ) -> FitResult:
+        """Train, and return how it went and where the best weights are.
 
-        The augmentation is part of the model that is fitted, not of the network that is returned.
+        The augmentation is part of the model that is fitted, not of the network whose weights are saved.
 
         Args:
             module: builds and compiles the network.
@@ -118,8 +118,7 @@ class Trainer:
                 f"No epoch gave a finite {objective.metric}. Received: trainer.max_epochs={self._max_epochs}. "
                 "Train longer, or choose another objective.metric"
             )
-        network.load_weights(best.path)
-        return network, FitResult(tuple(report.history), best.epoch, best.path, seconds)
+        return FitResult(tuple(report.history), best.epoch, best.path, seconds)
 
 
 class BestWeights(keras.callbacks.Callback):

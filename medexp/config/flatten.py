@@ -1,0 +1,37 @@
+"""A typed configuration as the keys that a user overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from medexp.config.schema import TrainConfig
+
+
+def as_composed(config: TrainConfig) -> dict[str, Any]:
+    """Return nested plain values with the keys of the YAML files (`data.source` dissolved again)."""
+    plain = config.model_dump(mode="json")
+    plain["data"] = {**plain["data"].pop("source"), **plain["data"]}
+    return plain
+
+
+def flatten(config: TrainConfig) -> dict[str, Any]:
+    """Return dotted keys, each as on the command line, and their values; lists stay whole."""
+    return dict(_leaves("", as_composed(config)))
+
+
+def task_overrides() -> tuple[str, ...]:
+    """The overrides of this job as the user gave them; none outside a Hydra program."""
+    if not HydraConfig.initialized():
+        return ()
+    return tuple(item for item in HydraConfig.get().overrides.task if not item.startswith("sweep.parent="))
+
+
+def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, child in value.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else str(key), child)
+    else:
+        yield prefix, value

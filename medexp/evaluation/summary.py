@@ -1,0 +1,58 @@
+"""What a person reads at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from medexp.types import RunResult
+
+_NAMES = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "f1": "F1",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+}
+
+
+def print_summary(result: RunResult, *, where: str, log: Path) -> None:
+    """Print the test metrics of the best epoch, and where to look next, to standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    data, metrics = result.data, result.metrics
+    count = sum(data.counts["test"].values())
+    synthetic = ", SYNTHETIC images" if data.synthetic else ""
+    table = Table(
+        title=f"Test of the best epoch ({result.best_epoch} of {result.epochs}) on {data.name}: {count} images{synthetic}",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("metric")
+    table.add_column("test", justify="right")
+    for key, name in _NAMES.items():
+        if (value := metrics.get(f"test_{key}")) is not None:
+            table.add_row(name, f"{value:.4f}")
+    console.print(table)
+    if data.positive is not None:
+        console.print(
+            f"Positive is {data.positive}, from a probability of {metrics['threshold']:.3f} on: chosen on the "
+            "validation split (Youden's index)."
+        )
+    console.print(f"Selected by {result.objective.metric} = {result.score:.4f}; trained in {result.seconds:.0f} s.\n")
+    for name, text in (
+        ("run id", result.run_id),
+        ("folder", str(result.run_dir)),
+        ("log", str(log)),
+        ("compare", where),
+        ("promote", "python scripts/promote.py"),
+        ("serve", "make serve"),
+    ):
+        console.print(f"  {name:<8} {text}")

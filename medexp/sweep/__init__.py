@@ -1,0 +1,1 @@
+"""Many jobs under one parent run. No Hydra in here."""

@@ -1,0 +1,1 @@
+"""Where runs are recorded: MLflow through explicit run ids, or nowhere."""
