@@ -66,7 +66,7 @@ def train(config: TrainConfig) -> RunResult:
                 raise
             finally:
                 _keep(run, folder / LOG)
-    _say(result, tracker, folder)
+    _say(result, tracker, folder, sweeping=config.sweep.parent is not None)
     return result
 
 
@@ -318,7 +318,11 @@ def _say_data(spec: DataSpec) -> None:
         logger.info("  %-5s %s", split, ", ".join(f"{n} {name}" for name, n in counts.items()))
 
 
-def _say(result: RunResult, tracker: Tracker, folder: Path) -> None:
+def _say(result: RunResult, tracker: Tracker, folder: Path, *, sweeping: bool) -> None:
+    if sweeping:  # the sweep's own table follows
+        auc = result.metrics["test_auc"]
+        logger.info("finished %s: %s %.4f, test_auc %.4f", result.run_id, result.objective.metric, result.score, auc)
+        return
     from medexp.evaluation.summary import print_summary
 
     print_summary(result, where=tracker.where(result.run_id), log=folder / LOG)

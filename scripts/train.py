@@ -5,8 +5,8 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from medexp.config.door import user_errors
-from medexp.config.register import register
+from medexp.config.door import run, user_errors
+from medexp.config.register import CONF, register
 
 register()
 
@@ -24,4 +24,4 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, CONF, "train")

@@ -55,7 +55,7 @@ def sweep(
         finally:
             if parent_id and (children := tracker.children(parent_id)):
                 print_leaderboard(
-                    children, objective, where=tracker.where(parent_id), folder=str(folder / parent_id / "leaderboard.csv")
+                    children, objective, where=tracker.where(parent_id), table_file=str(folder / parent_id / "leaderboard.csv")
                 )
         return results
 

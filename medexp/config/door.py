@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 
+from medexp.config.overrides import check_overrides
 from medexp.errors import MedexpError
 
 
@@ -28,3 +32,19 @@ def user_errors() -> Iterator[None]:
         raise CompactHydraException(f"{type(error).__name__}: {error}") from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def run(main: Callable[[], Any], conf: Path, name: str) -> None:
+    """Start a `hydra.main` function, unless the command line names keys or options that do not exist.
+
+    Args:
+        main: the decorated function.
+        conf: the folder of the configuration.
+        name: of its primary file.
+    """
+    try:
+        check_overrides(conf, name)
+    except MedexpError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    main()

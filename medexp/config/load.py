@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import DataConfig, TrainConfig
+from medexp.config.schema import DataConfig, PromoteConfig, TrainConfig
 from medexp.errors import ConfigError
 
 NODES = ("augmentation", "model", "optimizer", "schedule", "trainer", "logger")
@@ -23,7 +23,37 @@ def load(cfg: DictConfig) -> TrainConfig:
         ConfigError: lists every problem: missing values, unknown keys, wrong types, targets that do not
             exist or do not take a key, an augmentation label that is not the policy.
     """
-    plain = _plain(cfg)
+    config, problems = _examine(cfg)
+    if problems or config is None:
+        raise ConfigError(report(problems))
+    return config
+
+
+def load_promote(cfg: DictConfig) -> PromoteConfig:
+    """Return the configuration of `scripts/promote.py`, typed and checked (ConfigError lists every problem)."""
+    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "hydra"]), resolve=True)
+    try:
+        return PromoteConfig.model_validate(plain)
+    except ValidationError as error:
+        raise ConfigError(report(list(_shell_problems(error, set())))) from error
+
+
+def problems_of(cfg: DictConfig) -> list[str]:
+    """Return what `load` would report, one line each."""
+    return _examine(cfg)[1]
+
+
+def report(problems: Sequence[str]) -> str:
+    """The text of a ConfigError: how many, then each, numbered."""
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return "\n".join([f"The configuration has {count}:", *(f"  {i}. {text}" for i, text in enumerate(problems, 1))])
+
+
+def _examine(cfg: DictConfig) -> tuple[TrainConfig | None, list[str]]:
+    try:
+        plain = _plain(cfg)
+    except OmegaConfBaseException as error:
+        return None, [str(error).replace("\n", " ")]
     problems = [
         f"{key}: has no value yet. Override: {key}=..."
         for key in sorted(OmegaConf.missing_keys(cfg))
@@ -37,18 +67,13 @@ def load(cfg: DictConfig) -> TrainConfig:
         problems += _shell_problems(error, missing)
     problems += [problem for problem in _node_problems(plain) if problem.partition(":")[0] not in missing]
     problems += _label_problems(plain)
-    if problems or config is None:
-        raise ConfigError(_report(problems))
-    return config
+    return config, problems
 
 
 def _plain(cfg: DictConfig) -> dict[str, Any]:
     """Resolved Python containers, with the keys of the data source gathered under `data.source`."""
-    try:
-        masked = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-        plain = OmegaConf.to_container(masked, resolve=True, throw_on_missing=False)
-    except OmegaConfBaseException as error:
-        raise ConfigError(_report([str(error).replace("\n", " ")])) from error
+    masked = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    plain = OmegaConf.to_container(masked, resolve=True, throw_on_missing=False)
     assert isinstance(plain, dict)
     data = plain.get("data")
     if isinstance(data, dict):
@@ -69,7 +94,7 @@ def _shell_problems(error: ValidationError, missing: set[str]) -> Iterator[str]:
             yield f"{path}: has no value. Override: {path}=..."
         else:
             text = item["msg"].removeprefix("Value error, ")
-            yield f"{path}: {text[0].lower()}{text[1:]}. Received: {item['input']!r}."
+            yield f"{path or 'together'}: {text[0].lower()}{text[1:]}. Received: {item['input']!r}."
 
 
 def _node_problems(plain: Mapping[str, Any]) -> Iterator[str]:
@@ -97,7 +122,3 @@ def _label_problems(plain: Mapping[str, Any]) -> Iterator[str]:
             f"on the command line data.aug={label} without + or ++."
         )
 
-
-def _report(problems: list[str]) -> str:
-    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-    return "\n".join([f"The configuration has {count}:", *(f"  {i}. {text}" for i, text in enumerate(problems, 1))])

@@ -8,9 +8,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
 
 
-def register(conf: Path = ROOT / "conf") -> None:
+def register(conf: Path = CONF) -> None:
     """Make `data.aug=<policy>` a group choice and `${medexp_root:}` an absolute path. Repeating it is harmless.
 
     Each file of `conf/augmentation/` becomes an option of a group literally named `data.aug`: a stub that

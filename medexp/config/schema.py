@@ -107,3 +107,31 @@ class TrainConfig(Shell):
     trainer: Node
     callbacks: dict[str, Node | None]
     logger: Node
+
+
+class StoreConfig(Shell):
+    """The tracking store that holds runs and the registry."""
+
+    uri: str
+    experiment: str
+
+
+class PromoteConfig(Shell):
+    """Everything that `scripts/promote.py` takes."""
+
+    run: str | None
+    sweep: str | None
+    data: str | None
+    objective: ObjectiveConfig
+    model_name: str
+    apply: bool
+    accept_worse: bool
+    accept_other_data: bool
+    tracking: StoreConfig
+    paths: PathsConfig
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> PromoteConfig:
+        if self.run is not None and self.sweep is not None:
+            raise ValueError("run and sweep exclude each other: name a run, or take the best of a sweep")
+        return self

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from medexp.errors import DataError
 from medexp.types import Split
-
-FOLDS = 20
 
 
 def split_by_group(
@@ -19,15 +16,15 @@ def split_by_group(
 ) -> tuple[Split, ...]:
     """Return the split of each example; a group (patient) is in one split only.
 
-    Groups are dealt into 20 stratified folds (fewer where a class has fewer groups); `test` and `val` take as
-    many folds as their share says, to the nearest fold, at least one each. Deterministic by seed and by the
-    names of the groups.
+    Deterministic by seed and by the names of the groups. Where each group has one class, the groups of each
+    class are shared out as `val` and `test` say, to the nearest group. Where groups mix classes, they are dealt
+    into stratified folds (scikit-learn's StratifiedGroupKFold), as many as the share allows.
 
     Args:
         labels: class index of each example, shape (n,).
         groups: name of each example's group, length n.
-        val: share of the folds for validation.
-        test: share of the folds for test.
+        val: share for validation.
+        test: share for test.
         seed: of the dealing.
 
     Raises:
@@ -40,27 +37,38 @@ def split_by_group(
             "A class needs three groups (patients, or images where none are given) to be in all three splits. "
             f"Received: {min(per_class)}. Collect more, or give a split of your own: data=manifest data.split_column=..."
         )
-    folds = min(FOLDS, *per_class)
-    fold = _deal(labels, index, len(names), folds, seed)
-    n_test = max(1, round(test * folds))
-    n_val = min(max(1, round(val * folds)), folds - n_test - 1)
-    return tuple("test" if f < n_test else "val" if f < n_test + n_val else "train" for f in fold)
+    everything = np.arange(len(labels))
+    rest, held = _hold_out(everything, labels, index, len(names), test, seed)
+    train, validated = _hold_out(rest, labels, index, len(names), val / (1 - test), seed)
+    splits = np.empty(len(labels), dtype=object)
+    splits[train], splits[validated], splits[held] = "train", "val", "test"
+    return tuple(splits)
 
 
-def _deal(labels: np.ndarray, index: np.ndarray, n_groups: int, folds: int, seed: int) -> np.ndarray:
-    """The fold of each example."""
+def _hold_out(
+    rows: np.ndarray, labels: np.ndarray, index: np.ndarray, n_groups: int, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide `rows` into those that stay and those that are held out."""
+    groups = np.unique(index[rows])
     first = np.zeros(n_groups, dtype=labels.dtype)
-    first[index] = labels
-    fold = np.empty(len(labels), dtype=int)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        if (first[index] == labels).all():  # one class per group: deal the groups
-            of_group = np.empty(n_groups, dtype=int)
-            dealer = StratifiedKFold(folds, shuffle=True, random_state=seed)
-            for number, (_, held) in enumerate(dealer.split(first, first)):
-                of_group[held] = number
-            return np.asarray(of_group[index])
-        mixed = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        for number, (_, held) in enumerate(mixed.split(labels, labels, index)):
-            fold[held] = number
-    return fold
+    first[index[rows]] = labels[rows]
+    if (first[index[rows]] == labels[rows]).all():  # one class per group: deal the groups
+        stay, out = _deal(groups, first[groups], share, seed)
+        return rows[np.isin(index[rows], stay)], rows[np.isin(index[rows], out)]
+    smallest = min(len(np.unique(index[rows][labels[rows] == label])) for label in np.unique(labels[rows]))
+    folds = max(2, min(round(1 / share), smallest))
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    stay, out = next(iter(dealer.split(rows, labels[rows], index[rows])))
+    return rows[stay], rows[out]
+
+
+def _deal(groups: np.ndarray, classes: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide groups, at least one of each class on both sides."""
+    stay, out = [], []
+    for label in np.unique(classes):
+        own = groups[classes == label]
+        count = min(max(1, round(share * len(own))), len(own) - 1)
+        kept, held = train_test_split(own, test_size=count, random_state=seed)
+        stay.append(kept)
+        out.append(held)
+    return np.concatenate(stay), np.concatenate(out)

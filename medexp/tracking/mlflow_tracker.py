@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 OVERRIDES_TAG = "medexp.overrides"
+MODEL_TAG = "medexp.model_id"
 _LONGEST_PARAM = 6000
 _PARAMS_PER_WRITE = 100
 
@@ -157,7 +158,7 @@ class MlflowRun:
 
     def log_model(self, path: Path, *, params: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
         """Copy a model's folder into an MLflow LoggedModel of this run; return `models:/<model id>`."""
-        from mlflow.entities import LoggedModelOutput, Metric
+        from mlflow.entities import LoggedModelOutput, Metric, RunTag
 
         with store_errors(self._uri):
             model = self._client.create_logged_model(
@@ -178,5 +179,6 @@ class MlflowRun:
             self._client.log_batch(
                 self.id,
                 metrics=[Metric(key, value, now, 0, model_id=model.model_id) for key, value in metrics.items()],
+                tags=[RunTag(MODEL_TAG, model.model_id)],
             )
         return f"models:/{model.model_id}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from medexp.errors import TrackingError
+from medexp.errors import MedexpError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,15 +20,24 @@ _ADVISORY_LOCK = 6_337_397_001  # any number that only medexp takes; PostgreSQL'
 _TIMEOUT = 10  # seconds to reach a database server
 
 
-def open_client(uri: str) -> MlflowClient:
+def open_client(uri: str, *, create: bool = True) -> MlflowClient:
     """Return a client of an existing store, or of one that is created now.
 
     MLflow migrates a fresh database on first use without a lock that holds between processes, so it is done
     here under one: a file beside a SQLite database, an advisory lock in PostgreSQL.
 
+    Args:
+        uri: of a database or a tracking server.
+        create: whether a SQLite file that does not exist is made.
+
     Raises:
         TrackingError: the server does not answer, the driver is missing, the folder is not writable.
     """
+    if not create and uri.startswith("sqlite:") and not _sqlite_file(uri).is_file():
+        raise TrackingError(
+            f"Nothing is recorded yet. Received: tracking.uri={uri}, and there is no such file. "
+            "Train first: python scripts/train.py"
+        )
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "0")  # its records go to the run's log like all others
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits minutes for a dead server
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
@@ -75,7 +84,7 @@ def store_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow and its database raise into a TrackingError that names the store."""
     try:
         yield
-    except TrackingError:
+    except MedexpError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy, requests and the drivers share no base class
         reason = redacted(str(error)).strip().partition("\n")[0][:300]
@@ -86,13 +95,26 @@ def store_errors(uri: str) -> Iterator[None]:
 
 
 @contextmanager
+def default_store(uri: str) -> Iterator[None]:
+    """While it lasts, MLflow's process-wide default is `uri`: its registry looks logged models up there."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+@contextmanager
 def _sole_user(uri: str) -> Iterator[None]:
     """Hold the store's lock; for a database server, find out within seconds whether it answers."""
     kind = uri.partition(":")[0].partition("+")[0]
     if kind == "sqlite":
         from filelock import FileLock
 
-        path = Path(uri.partition(":///")[2].partition("?")[0])
+        path = _sqlite_file(uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             yield
@@ -100,6 +122,10 @@ def _sole_user(uri: str) -> Iterator[None]:
         yield from _sole_user_of_server(uri, kind)
     else:
         yield
+
+
+def _sqlite_file(uri: str) -> Path:
+    return Path(uri.partition(":///")[2].partition("?")[0])
 
 
 def _sole_user_of_server(uri: str, kind: str) -> Iterator[None]:

@@ -1,0 +1,25 @@
+"""Choose the model that is served. `python scripts/promote.py --help` says how."""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from medexp.config.door import run, user_errors
+from medexp.config.register import CONF, register
+
+register()
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="promote")
+def main(cfg: DictConfig) -> None:
+    """Show the best run against the champion; with apply=true make it the champion."""
+    with user_errors():
+        from medexp.config.load import load_promote
+        from medexp.registry.promote import promote
+
+        promote(load_promote(cfg))
+
+
+if __name__ == "__main__":
+    run(main, CONF, "promote")
