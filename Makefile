@@ -3,7 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
-export MEDEXP_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-system lint format lock serve ui image-test benchmark clean
@@ -24,8 +23,46 @@ install: $(STAMP)  ## make .venv from requirements.lock
 demo: $(STAMP)  ## train on synthetic images: the whole job in one command
 	$(BIN)/python scripts/train.py
 
-lock:  ## resolve both lock files anew (hashes, no index host)
+ui: $(STAMP)  ## compare runs in MLflow's own pages, on this machine only
+	$(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db \
+	  --default-artifact-root file://$(CURDIR)/outputs/mlartifacts --host 127.0.0.1 --port 5000
+
+serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
+	$(BIN)/python -m serve
+
+test: $(STAMP) test-system  ## the tests, under 12 minutes on two cores
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(STAMP) test-system  ## all tests
+	$(BIN)/python -m pytest -m "not gpu"
+
+test-system:  # a browser for the test of the page; without one that test says why it is skipped
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy chromium chromium-driver; } >/dev/null 2>&1 \
+	  || echo "chromium could not be installed: the test of the page is skipped"
+
+lint: $(STAMP)  ## style, types, walls between rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+image-test: $(STAMP)  ## build the service's image, start it, see that it answers (needs an image builder)
+	bash tests/image_test.sh
+
+benchmark: $(STAMP)  ## measure what docs/benchmarks.md claims
+	$(BIN)/python scripts/benchmark.py startup
+	$(BIN)/python scripts/benchmark.py train
+
+lock: $(STAMP)  ## resolve both lock files anew (hashes, no index host)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	$(BIN)/uv pip compile --group serve --constraints requirements.lock --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements-serve.lock
+
+clean:  ## remove the environment and caches; outputs/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache tests/artifacts

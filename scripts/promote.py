@@ -16,9 +16,23 @@ def main(cfg: DictConfig) -> None:
     """Show the best run against the champion; with apply=true make it the champion."""
     with user_errors():
         from medexp.config.load import load_promote
-        from medexp.registry.promote import promote
 
-        promote(load_promote(cfg))
+        config = load_promote(cfg)
+        from medexp.registry.promote import promote
+        from medexp.types import Objective
+
+        promote(
+            uri=config.tracking.uri,
+            experiment=config.tracking.experiment,
+            model_name=config.model_name,
+            objective=Objective(config.objective.metric, config.objective.mode),
+            run=config.run,
+            sweep=config.sweep,
+            data=config.data,
+            accept_worse=config.accept_worse,
+            accept_other_data=config.accept_other_data,
+            apply=config.apply,
+        )
 
 
 if __name__ == "__main__":

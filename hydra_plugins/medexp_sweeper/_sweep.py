@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn
@@ -34,7 +33,11 @@ def sweep(
         tracker: Tracker = instantiate("logger", config.logger)
         objective = Objective(config.objective.metric, config.objective.mode)
         folder = config.paths.outputs / "sweeps"
-        tags = {"medexp.kind": "sweep", "medexp.overrides": " ".join(arguments), "mlflow.source.name": "scripts/train.py"}
+        tags = {
+            "medexp.kind": "sweep",
+            "medexp.overrides": " ".join(arguments),
+            "mlflow.source.name": "scripts/train.py",
+        }
         name = " ".join(arguments) or "sweep"
         parent_id = ""
         try:
@@ -55,7 +58,10 @@ def sweep(
         finally:
             if parent_id and (children := tracker.children(parent_id)):
                 print_leaderboard(
-                    children, objective, where=tracker.where(parent_id), table_file=str(folder / parent_id / "leaderboard.csv")
+                    children,
+                    objective,
+                    where=tracker.where(parent_id),
+                    table_file=str(folder / parent_id / "leaderboard.csv"),
                 )
         return results
 
@@ -76,12 +82,17 @@ def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig
 
 
 def _raise_failures(jobs: Sequence[list[str]], results: Sequence[JobReturn]) -> None:
-    failed: list[tuple[str, Any]] = []
-    for job, result in zip(jobs, results, strict=True):
-        try:
-            result.return_value  # noqa: B018  Hydra raises here what the job raised
-        except Exception as error:
-            failed.append((" ".join(job), error))
+    failed = [
+        (" ".join(job), reason) for job, result in zip(jobs, results, strict=True) if (reason := _failure(result))
+    ]
     if failed:
-        first, error = failed[0]
-        raise TrainingError(f"{len(failed)} of {len(jobs)} jobs failed; the first was {first}: {error}")
+        first, reason = failed[0]
+        raise TrainingError(f"{len(failed)} of {len(jobs)} jobs failed; the first was {first}: {reason}")
+
+
+def _failure(result: JobReturn) -> str | None:
+    try:
+        result.return_value  # noqa: B018  Hydra raises here what the job raised
+    except Exception as error:
+        return str(error)
+    return None

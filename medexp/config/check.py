@@ -12,8 +12,13 @@ from medexp.config.signature import Argument, read_signature
 
 HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _NAMES: dict[str, Any] = {
-    **{name: getattr(typing, name) for name in ("Any", "Literal", "Optional", "Union")},
-    **{"Mapping": Mapping, "Sequence": Sequence, "Path": Path},
+    "Any": Any,
+    "Literal": typing.Literal,
+    "Optional": typing.Optional,
+    "Union": typing.Union,
+    "Mapping": Mapping,
+    "Sequence": Sequence,
+    "Path": Path,
 }
 
 
@@ -57,7 +62,7 @@ def _check_annotation(path: str, annotation: str, value: Any) -> Iterator[str]:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        kind = eval(annotation, dict(_NAMES))  # the source text of an annotation in an installed module
+        kind = eval(annotation, dict(_NAMES))  # noqa: S307  the source text of an annotation in an installed module
         adapter = TypeAdapter(kind)
     except Exception:  # a type that only its own module knows: the constructor checks it
         return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
@@ -21,15 +22,18 @@ from medexp.errors import MedexpError
 def user_errors() -> Iterator[None]:
     """Let a MedexpError end the program with its text alone (exit status 1), and Ctrl-C with status 130.
 
-    In a multirun the text is also logged as it happens, because Hydra shows a failed job only at the end.
+    A job of a multirun must not end the program: its text is logged as it happens, and Hydra is told.
     HYDRA_FULL_ERROR=1 shows the traceback.
     """
     try:
         yield
     except MedexpError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
         if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
             logging.getLogger("medexp").error("Job %s failed: %s", HydraConfig.get().job.num, error)
-        raise CompactHydraException(f"{type(error).__name__}: {error}") from error
+            raise CompactHydraException(f"{type(error).__name__}: {error}") from error
+        _fail(error)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
@@ -45,6 +49,10 @@ def run(main: Callable[[], Any], conf: Path, name: str) -> None:
     try:
         check_overrides(conf, name)
     except MedexpError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _fail(error)
     main()
+
+
+def _fail(error: MedexpError) -> NoReturn:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    raise SystemExit(1) from error

@@ -121,4 +121,3 @@ def _label_problems(plain: Mapping[str, Any]) -> Iterator[str]:
             f"Received: data.aug={label}. In a config file write `- override /data.aug: {label}` in its defaults list; "
             f"on the command line data.aug={label} without + or ++."
         )
-

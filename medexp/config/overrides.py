@@ -88,7 +88,8 @@ def _no_such_key(cfg: DictConfig, key: str) -> str:
     near = difflib.get_close_matches(key, keys, n=1) or [k for k in keys if k.endswith(f".{key}")][:1]
     parent = key.rpartition(".")[0]
     siblings = [k for k in keys if k.rpartition(".")[0] == parent]
-    hint = f"Did you mean {near[0]}?" if near else f"There is: {', '.join(siblings) or ', '.join(map(str, cfg))}."
+    there = siblings or [str(name) for name in cfg]
+    hint = f"Did you mean {near[0]}?" if near else f"There is: {', '.join(there)}."
     return f"{key}: no such key. {hint}"
 
 
@@ -96,8 +97,8 @@ def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
     for key in cfg:
         child = cfg._get_node(key)
         if isinstance(child, DictConfig):
-            yield from _keys(child, f"{prefix}{key}.")
-        yield f"{prefix}{key}"
+            yield from _keys(child, f"{prefix}{key!s}.")
+        yield f"{prefix}{key!s}"
 
 
 def _other_problems(name: str, overrides: Sequence[str]) -> list[str]:

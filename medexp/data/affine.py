@@ -24,7 +24,13 @@ class RandomAffine(keras.layers.Layer):
     """
 
     def __init__(
-        self, *, rotation: float = 0.0, translation: float = 0.0, zoom: float = 0.0, seed: int | None = None, **kwargs: Any
+        self,
+        *,
+        rotation: float = 0.0,
+        translation: float = 0.0,
+        zoom: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rotation, self.translation, self.zoom = rotation, translation, zoom

@@ -47,5 +47,5 @@ def standard(
     if contrast:
         policy.append(layers.RandomContrast(contrast, value_range=pixels))
     if noise:
-        policy.append(layers.GaussianNoise(noise * 255))
+        policy += [layers.Rescaling(1 / 255), layers.GaussianNoise(noise), layers.Rescaling(255)]
     return tuple(policy)

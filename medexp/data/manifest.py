@@ -51,7 +51,8 @@ class ManifestSource:
         """Return the rows in the order of their image paths."""
         table = self._read()
         image, label, group, split = (table[column] if column else None for column in self._columns.values())
-        assert image is not None and label is not None
+        assert image is not None
+        assert label is not None
         classes = tuple(sorted(label.unique()))
         if len(classes) < 2:
             raise DataError(f"Classification needs two classes. Received: {self._path} with {list(classes)}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import logging
-import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -66,7 +65,10 @@ class MedMnistSource:
         """Return the images of all three splits; keys are `<split>/<index>`."""
         path = self._found()
         assert path is not None, "prepare() comes first"
-        images, labels, splits, keys = [], [], [], []
+        images: list[np.ndarray] = []
+        labels: list[np.ndarray] = []
+        splits: list[Split] = []
+        keys: list[str] = []
         for split, (pixels, targets) in self._arrays(path).items():
             images.extend(pixels)
             labels.append(targets)
@@ -90,40 +92,42 @@ class MedMnistSource:
                 arrays = {split: (file[f"{split}_images"], file[f"{split}_labels"]) for split in SPLITS}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(
-                f"Not a MedMNIST file ({error}). Received: {path}. Delete it to have it downloaded anew from {self._url}."
+                f"Not a MedMNIST file ({error}). Received: {path}. Delete it to have it downloaded anew from "
+                f"{self._url}."
             ) from error
         for split, (pixels, targets) in arrays.items():
             colour = pixels.shape[3:] in ((), (3,))
             if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or not colour or targets.shape != (len(pixels), 1):
                 raise DataError(
-                    f"The arrays do not have MedMNIST's shapes. Received: {split}_images {pixels.dtype} {pixels.shape}, "
-                    f"{split}_labels {targets.shape} in {path}; expected uint8 (n, height, width[, 3]) and (n, 1)."
+                    f"The arrays do not have MedMNIST's shapes. Received: {split}_images {pixels.dtype} "
+                    f"{pixels.shape}, {split}_labels {targets.shape} in {path}; expected uint8 (n, height, width[, 3]) "
+                    "and (n, 1)."
                 )
             if len(targets) and not 0 <= targets.min() <= targets.max() < len(self._classes):
                 raise DataError(
-                    f"A label has no class. Received: {split}_labels from {targets.min()} to {targets.max()} in {path}, "
-                    f"data.classes={list(self._classes)}."
+                    f"A label has no class. Received: {split}_labels from {targets.min()} to {targets.max()} in "
+                    f"{path}, data.classes={list(self._classes)}."
                 )
         return {split: (pixels, targets[:, 0].astype(np.int64)) for split, (pixels, targets) in arrays.items()}
 
     def _fetch(self) -> None:
         logger.info("downloading %s", self._url)
         try:
-            with urllib.request.urlopen(self._url, timeout=self._timeout) as response:
+            with urllib.request.urlopen(self._url, timeout=self._timeout) as response:  # noqa: S310  the user's own URL
                 content = response.read()
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             raise DataError(
                 f"{self._file} is not on this machine and could not be downloaded ({getattr(error, 'reason', error)}). "
-                f"Received: {self._url}. Fetch it elsewhere and put it at {self._download}, or set MEDEXP_DATA_DIR to a "
-                f"folder that holds medmnist/{self._file}, or run without real data: data=phantom"
+                f"Received: {self._url}. Fetch it elsewhere and put it at {self._download}, or set MEDEXP_DATA_DIR to "
+                f"a folder that holds medmnist/{self._file}, or run without real data: data=phantom"
             ) from error
         digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if digest != self._md5:
             raise DataError(
-                f"The download is not the published file. Received: MD5 {digest} from {self._url}, expected {self._md5}. "
-                f"Nothing was kept. Fetch it elsewhere and put it at {self._download}."
+                f"The download is not the published file. Received: MD5 {digest} from {self._url}, expected "
+                f"{self._md5}. Nothing was kept. Fetch it elsewhere and put it at {self._download}."
             )
         self._download.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._download.parent, delete=False) as file:
             file.write(content)
-        os.replace(file.name, self._download)
+        Path(file.name).replace(self._download)

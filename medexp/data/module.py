@@ -165,7 +165,7 @@ class DataModule:
         )
 
     def _counts(self, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
-        counts = {
+        counts: dict[str, dict[str, int]] = {
             split: {name: int((part.labels == i).sum()) for i, name in enumerate(class_names)}
             for split, part in self._arrays.items()
         }

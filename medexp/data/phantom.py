@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -54,7 +53,7 @@ class PhantomSource:
         scratch = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=".making-"))
         try:
             self._write(scratch)
-            os.rename(scratch, self._folder)
+            scratch.rename(self._folder)
         except OSError:
             if not self._folder.is_dir():  # else another process was first, with the same bytes
                 raise
@@ -91,7 +90,7 @@ def _draw(rng: np.random.Generator, background: np.ndarray, nodule: bool, contra
     field += contrast * _blob(rng, size, long=long, short=short)
     field = (field - field.mean()) / field.std()
     pixels = rng.uniform(105, 145) + rng.uniform(30, 42) * field
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), dtype=np.uint8)
 
 
 def _blob(rng: np.random.Generator, size: int, *, long: float, short: float) -> np.ndarray:
@@ -99,7 +98,7 @@ def _blob(rng: np.random.Generator, size: int, *, long: float, short: float) -> 
     y, x = np.mgrid[:size, :size] - rng.uniform(0.2 * size, 0.8 * size, size=(2, 1, 1))
     angle = rng.uniform(0, np.pi)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    return np.exp(-0.5 * ((along / long) ** 2 + (across / short) ** 2))
+    return np.asarray(np.exp(-0.5 * ((along / long) ** 2 + (across / short) ** 2)))
 
 
 def _smooth_noise(rng: np.random.Generator, size: int, scale: float) -> np.ndarray:
@@ -107,4 +106,4 @@ def _smooth_noise(rng: np.random.Generator, size: int, scale: float) -> np.ndarr
     frequency = np.fft.fftfreq(size)
     attenuation = np.exp(-2 * (np.pi * scale) ** 2 * (frequency[:, None] ** 2 + frequency[None, :] ** 2))
     noise = np.real(np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * attenuation))
-    return (noise - noise.mean()) / noise.std()
+    return np.asarray((noise - noise.mean()) / noise.std())

@@ -35,7 +35,8 @@ def split_by_group(
     if min(per_class) < 3:
         raise DataError(
             "A class needs three groups (patients, or images where none are given) to be in all three splits. "
-            f"Received: {min(per_class)}. Collect more, or give a split of your own: data=manifest data.split_column=..."
+            f"Received: {min(per_class)}. Collect more, or give a split of your own: data=manifest "
+            "data.split_column=..."
         )
     everything = np.arange(len(labels))
     rest, held = _hold_out(everything, labels, index, len(names), test, seed)

@@ -15,7 +15,7 @@ from medexp.evaluation.predictions import Predictions
 
 _INK, _FAINT = "#1d2733", "#c9d1da"
 _COLOURS = ("#0b6e99", "#d1495b", "#3b8a5a", "#8a5fb0", "#c98a1b", "#4f6d7a")
-_STYLE = {"linewidth": 2.0}
+_WIDTH = 2.0
 
 
 def draw_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: Path) -> None:
@@ -26,7 +26,7 @@ def draw_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         for key, label, colour in ((name, "training", _COLOURS[0]), (f"val_{name}", "validation", _COLOURS[1])):
             marker = "o" if len(history) == 1 else None
-            axes.plot(epochs, [row[key] for row in history], label=label, color=colour, marker=marker, **_STYLE)
+            axes.plot(epochs, [row[key] for row in history], label=label, color=colour, marker=marker, linewidth=_WIDTH)
         axes.axvline(best_epoch, color=_INK, linestyle=":", linewidth=1.2, label=f"best epoch: {best_epoch}")
         axes.xaxis.get_major_locator().set_params(integer=True)
         _finish(axes, title=name, x="epoch", y="")
@@ -59,7 +59,7 @@ def draw_roc(predictions: Predictions, threshold: float | None, path: Path) -> N
     for colour, name, truth, scores in _one_against_rest(predictions):
         false_positive, true_positive, _ = sk.roc_curve(truth, scores)
         area = sk.roc_auc_score(truth, scores)
-        axes.plot(false_positive, true_positive, color=colour, label=f"{name}: AUC {area:.3f}", **_STYLE)
+        axes.plot(false_positive, true_positive, color=colour, label=f"{name}: AUC {area:.3f}", linewidth=_WIDTH)
         if threshold is not None:
             point = (scores[truth == 0] >= threshold).mean(), (scores[truth == 1] >= threshold).mean()
             axes.plot(*point, "o", color=_INK, markersize=7, label=f"threshold {threshold:.3f}")
@@ -75,7 +75,7 @@ def draw_precision_recall(predictions: Predictions, threshold: float | None, pat
     for colour, name, truth, scores in _one_against_rest(predictions):
         precision, recall, _ = sk.precision_recall_curve(truth, scores)
         area = sk.average_precision_score(truth, scores)
-        axes.step(recall, precision, where="post", color=colour, label=f"{name}: AP {area:.3f}", **_STYLE)
+        axes.step(recall, precision, where="post", color=colour, label=f"{name}: AP {area:.3f}", linewidth=_WIDTH)
         if threshold is not None:
             called = scores >= threshold
             if called.any():

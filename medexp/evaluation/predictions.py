@@ -44,7 +44,9 @@ class Predictions:
     def write(self, path: Path, *, threshold: float | None) -> None:
         """Write a CSV: image, label, decision, one probability per class, nine significant digits (exact float32)."""
         names = np.array(self.class_names)
-        table = pd.DataFrame({"image": self.keys, "label": names[self.labels], "decision": names[self.decisions(threshold)]})
+        table = pd.DataFrame(
+            {"image": self.keys, "label": names[self.labels], "decision": names[self.decisions(threshold)]}
+        )
         for i, name in enumerate(self.class_names):
             table[f"p({name})"] = self.probabilities[:, i]
         table.to_csv(path, index=False, float_format="%.9g")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from medexp.console import wide_console
 from medexp.types import RunResult
 
 _NAMES = {
@@ -25,12 +25,13 @@ _NAMES = {
 
 def print_summary(result: RunResult, *, where: str, log: Path) -> None:
     """Print the test metrics of the best epoch, and where to look next, to standard output."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     data, metrics = result.data, result.metrics
     count = sum(data.counts["test"].values())
     synthetic = ", SYNTHETIC images" if data.synthetic else ""
     table = Table(
-        title=f"Test of the best epoch ({result.best_epoch} of {result.epochs}) on {data.name}: {count} images{synthetic}",
+        title=f"Test of the best epoch ({result.best_epoch} of {result.epochs}) on {data.name}: "
+        f"{count} images{synthetic}",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,

@@ -63,14 +63,14 @@ class Bundle:
         bundle.classify(Path("chest.png").read_bytes()).label
     """
 
-    def __init__(self, path: Path, passport: Passport) -> None:
+    def __init__(self, path: Path, passport: Passport, *, threads: int = 0) -> None:
         self.path = path
         self.passport = passport
-        self._engine = LiteRtEngine(path / str(passport.engine["file"]))
+        self._engine = LiteRtEngine(path / str(passport.engine["file"]), threads=threads)
 
     @classmethod
-    def open(cls, path: Path) -> Bundle:
-        """Read and verify the bundle in folder `path`.
+    def open(cls, path: Path, *, threads: int = 0) -> Bundle:
+        """Read and verify the bundle in folder `path`; `threads` compute one answer (0: the engine decides).
 
         Raises:
             RegistryError: no bundle, a newer format, a changed or missing file, or pixels prepared in
@@ -91,7 +91,7 @@ class Bundle:
                 f"The model was trained on pixels prepared in another way. Received: preprocessing "
                 f"{passport.preprocessing}, this version of medexp has {passport.input.digest}. Train it anew."
             )
-        return cls(path, passport)
+        return cls(path, passport, threads=threads)
 
     def read(self, data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Return an encoded image as the network sees it, `uint8`, shape `passport.input.shape` (or DataError)."""
@@ -125,9 +125,7 @@ def read_passport(path: Path) -> Passport:
             "Use the version of medexp that wrote it, or train anew."
         )
     try:
-        return Passport(
-            **{**raw, "input": InputSpec(**raw["input"]), "class_names": tuple(raw["class_names"])}
-        )
+        return Passport(**{**raw, "input": InputSpec(**raw["input"]), "class_names": tuple(raw["class_names"])})
     except (KeyError, TypeError) as error:
         raise RegistryError(f"The passport is incomplete. Received: {path / PASSPORT} ({error}).") from error
 

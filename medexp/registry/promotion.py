@@ -38,14 +38,18 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What promotion would do. `refusal` says why it must not, None where it may; `done` that it is the champion."""
+    """What promotion would do.
+
+    `elsewhere` counts candidates on other data, by (name, digest), which were not compared. `refusal` says why
+    the candidate must not be promoted, None where it may; `done` that it is the champion already.
+    """
 
     model_name: str
     objective: Objective
     candidate: Candidate
     champion: Candidate | None
     ranked: tuple[Candidate, ...]
-    elsewhere: Mapping[str, int]
+    elsewhere: Mapping[tuple[str, str], int]
     refusal: str | None
     done: bool
 
@@ -91,7 +95,7 @@ class Promotion:
         with store_errors(self._uri):
             champion = self._champion()
             found = self._candidates(run=run, sweep=sweep)
-        everywhere = Counter(candidate.data for candidate in found)
+        everywhere = Counter((candidate.data, candidate.digest) for candidate in found)
         named = data is not None or run is not None
         chosen = self._on_one_data_set(found, data, champion if not named else None)
         ranked = sorted(chosen, key=lambda c: c.score, reverse=self._objective.mode == "max")
@@ -103,7 +107,7 @@ class Promotion:
             candidate=best,
             champion=champion,
             ranked=tuple(ranked),
-            elsewhere={name: count for name, count in everywhere.items() if name != best.data},
+            elsewhere={key: count for key, count in everywhere.items() if key[1] != best.digest},
             refusal=None if done else self._refusal(best, champion, accept_worse, accept_other_data),
             done=done,
         )
@@ -262,7 +266,9 @@ class Promotion:
             return str(known[0].version)
         files = {item.path for item in self._client.list_logged_model_artifacts(candidate.model_id, "bundle")}
         if "bundle/passport.json" not in files:
-            raise RegistryError(f"The run's model has no bundle to serve. Received: run {candidate.run_id}. Train anew.")
+            raise RegistryError(
+                f"The run's model has no bundle to serve. Received: run {candidate.run_id}. Train anew."
+            )
         with default_store(self._uri):
             created = self._client.create_model_version(
                 self._name,

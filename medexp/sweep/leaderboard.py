@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from medexp.console import wide_console
 from medexp.tracking.base import Child
 from medexp.types import Objective
 
@@ -23,7 +23,7 @@ def rank(children: Sequence[Child], objective: Objective) -> list[Child]:
 
 def print_leaderboard(children: Sequence[Child], objective: Objective, *, where: str, table_file: str) -> None:
     """Print the jobs of a sweep to standard output, best first: what differs between them, and their scores."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     table = Table(
         title=f"{len(children)} jobs, by {objective.metric}", title_justify="left", title_style="bold", box=SIMPLE_HEAD
     )
@@ -38,7 +38,7 @@ def print_leaderboard(children: Sequence[Child], objective: Objective, *, where:
         values = [f"{child.metrics[key]:.4f}" if key in child.metrics else "" for key in shown]
         mark = str(place) if finished else child.status.lower()
         table.add_row(mark, _variant(child, children), *values, child.run_id, style=None if finished else "dim")
-    console.print(table, width=max(console.width, 110), crop=False)
+    console.print(table)
     console.print(f"  compare  {where}\n  table    {table_file}\n  promote  python scripts/promote.py")
 
 

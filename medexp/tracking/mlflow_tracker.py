@@ -47,8 +47,9 @@ class MlflowTracker:
         client = open_client(self._uri)
         experiment = experiment_id(client, self._uri, self._experiment, self._artifacts)
         family = {"mlflow.parentRunId": parent} if parent else {}
+        known = {key: redacted(value) for key, value in (tags or {}).items()}
         with store_errors(self._uri):
-            created = client.create_run(experiment, run_name=name, tags={**(tags or {}), **family})
+            created = client.create_run(experiment, run_name=redacted(name), tags={**known, **family})
         run = MlflowRun(client, self._uri, experiment, created.info.run_id)
         try:
             yield run

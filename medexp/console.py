@@ -1,0 +1,12 @@
+"""The terminal that tables are printed to."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+NARROWEST = 120  # columns; a run id alone takes 32, and a cut one is of no use
+
+
+def wide_console() -> Console:
+    """Return standard output as a console whose tables cut no run id, in narrow terminals and pipes too."""
+    return Console(highlight=False, width=max(Console().width, NARROWEST))

@@ -1,0 +1,123 @@
+"""What tests share: real processes, real data, a real PostgreSQL, a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from support import ARTIFACTS, ROOT, Script, free_port, wait_until
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_environment() -> None:
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """A folder that is kept after the tests: screenshots."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    return ARTIFACTS
+
+
+@pytest.fixture(scope="session")
+def medmnist() -> Path:
+    """The folder that holds the MedMNIST files."""
+    folders = [os.environ.get("MEDEXP_DATA_DIR"), ROOT / "datasets", ROOT.parent / "shared" / "data"]
+    for folder in folders:
+        if folder and (Path(folder) / "medmnist" / "pneumoniamnist.npz").is_file():
+            return Path(folder).absolute() / "medmnist"
+    pytest.skip("no real images: medmnist/pneumoniamnist.npz is neither in $MEDEXP_DATA_DIR nor in datasets/")
+
+
+@pytest.fixture(scope="session")
+def script() -> Script:
+    """Run `scripts/<name>.py` as a user would, in any folder; the output is captured."""
+
+    def run(
+        name: str, *arguments: str, cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *arguments],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """An empty output folder, for `paths.outputs=`."""
+    return tmp_path / "outputs"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a fresh database in a real PostgreSQL, started for the tests."""
+    initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
+    if initdb is None or server is None:
+        pytest.skip("PostgreSQL's initdb and postgres are not installed")
+    try:
+        import psycopg
+    except ImportError:
+        pytest.skip("psycopg is not installed: pip install medexp[postgres]")
+    user = _unprivileged()
+    folder = Path(tempfile.mkdtemp(prefix="medexp-postgres-"))
+    if user:
+        shutil.chown(folder, user)
+    port = free_port()
+    data = folder / "data"
+    (secret := folder / "password").write_text("s3cret\n")
+    if user:
+        shutil.chown(secret, user)
+    subprocess.run(
+        [initdb, "-D", data, "-U", "medexp", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8"],
+        user=user, check=True, capture_output=True, cwd=folder,
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [server, "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"],
+        user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"postgresql://medexp:s3cret@127.0.0.1:{port}/postgres"
+    try:
+        wait_until(lambda: _connects(psycopg, url), seconds=30, what="PostgreSQL to start")
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connects(psycopg: object, url: str) -> bool:
+    try:
+        psycopg.connect(url).close()  # type: ignore[attr-defined]
+    except Exception:
+        return False
+    return True
+
+
+def _postgres_program(name: str) -> str | None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name)
+
+
+def _unprivileged() -> str | None:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)

@@ -1,0 +1,112 @@
+"""However a run ends, its status is right and the user reads a sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import ROOT, TINY, Script, wait_until
+
+LONG = (*TINY, "trainer.max_epochs=5000", "callbacks=none")
+
+
+def runs_of(outputs: Path) -> list[Any]:
+    """All runs of the store in `outputs`, parents first."""
+    from medexp.tracking.store import open_client
+
+    client = open_client(f"sqlite:///{outputs}/mlflow.db", create=False)
+    experiment = client.get_experiment_by_name("medexp")
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
+
+
+def start(outputs: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a training that does not end by itself, and wait until it is in its second epoch."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments, *LONG, f"paths.outputs={outputs}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+    )  # fmt: skip
+    wait_until(
+        lambda: (
+            process.poll() is not None
+            or any("epoch    2/" in log.read_text() for log in outputs.glob("runs/*/run.log"))
+        ),
+        seconds=90,
+        what="the second epoch",
+    )
+    assert process.poll() is None, process.communicate()[1]
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130)],
+    ids=["SIGTERM", "Ctrl-C"],
+)
+def test_a_stopped_training_is_killed_in_the_store(
+    outputs: Path, number: signal.Signals, status: str, code: int
+) -> None:
+    process = start(outputs)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Traceback" not in stderr
+    (run,) = runs_of(outputs)
+    assert run.info.status == status
+    assert "stopped by" in (outputs / "runs" / run.info.run_id / "run.log").read_text()
+
+
+def test_a_stopped_sweep_closes_the_parent_and_the_child(outputs: Path) -> None:
+    process = start(outputs, "-m", "seed=1,2")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    parent, child = runs_of(outputs)
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert [parent.info.status, child.info.status] == ["KILLED", "KILLED"]
+
+
+def test_a_failed_job_fails_the_sweep_and_stops_no_other(script: Script, outputs: Path) -> None:
+    done = script("train", "-m", *TINY, "model.filters=[8],[8,8,8,8,8,8,8,8],[4]", f"paths.outputs={outputs}")
+    assert done.returncode == 1
+    assert "1 of 3 jobs failed" in done.stderr
+    assert "8 stages need images of at least 256 pixels a side" in done.stderr
+    assert "Traceback" not in done.stderr
+    parent, *children = runs_of(outputs)
+    assert parent.info.status == "FAILED"
+    assert [child.info.status for child in children] == ["FINISHED", "FAILED", "FINISHED"]
+    log = (outputs / "runs" / children[1].info.run_id / "run.log").read_text()
+    assert "Traceback" in log
+    table = (outputs / "sweeps" / parent.info.run_id / "leaderboard.csv").read_text().splitlines()
+    assert len(table) == 4
+    assert "FAILED" in table[-1]
+
+
+def test_a_data_error_is_one_sentence_and_a_failed_run(script: Script, outputs: Path, tmp_path: Path) -> None:
+    done = script("train", "data=folder", f"data.root={tmp_path / 'nowhere'}", f"paths.outputs={outputs}")
+    assert done.returncode == 1
+    assert "DataError: There is no such folder. Received: data.root=" in done.stderr
+    assert "Traceback" not in done.stderr
+    (run,) = runs_of(outputs)
+    assert run.info.status == "FAILED"
+
+
+def test_an_unknown_metric_stops_after_the_first_epoch_and_lists_what_there_is(script: Script, outputs: Path) -> None:
+    done = script("train", *TINY, "objective.metric=val_acuracy", f"paths.outputs={outputs}")
+    assert done.returncode == 1
+    assert "Unknown metric. Received: 'val_acuracy'" in done.stderr
+    assert "Did you mean 'val_accuracy'?" in done.stderr
+
+
+def test_a_store_that_does_not_answer_is_said_at_once(script: Script, outputs: Path) -> None:
+    uri = "postgresql://someone:pa55word@127.0.0.1:9/none"
+    done = script("train", *TINY, f"tracking.uri={uri}", f"paths.outputs={outputs}", timeout=60)
+    assert done.returncode == 1
+    assert "TrackingError" in done.stderr
+    assert "logger=none" in done.stderr
+    assert "pa55word" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
