@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from medexp.errors import ConfigError, unknown
 
-_TASKS = ("help", "hydra_help", "version", "cfg", "info", "shell_completion", "config_path", "config_dir")
+_TASKS = ("help", "hydra_help", "version", "cfg", "info", "shell_completion", "config_path", "config_dir", "config_name")
 
 
 def check_overrides(conf: Path, name: str, arguments: Sequence[str] | None = None) -> None:
@@ -44,6 +44,8 @@ def check_overrides(conf: Path, name: str, arguments: Sequence[str] | None = Non
             overrides = OverridesParser.create(config_loader=loader).parse_overrides(parsed.overrides)
         except HydraException:
             return  # a matter of grammar: Hydra's own message points at the place
+        if any(override.key_or_group == "hydra.searchpath" for override in overrides):
+            return  # options from elsewhere
         problems: list[str] = []
         choices, values = [], []
         for override in overrides:
