@@ -1,0 +1,1 @@
+"""The service: the champion of the registry behind HTTP. Knows bundles and images, not Keras, TensorFlow or Hydra."""

@@ -1,0 +1,1 @@
+"""What surrounds every request: headers, an id and a log line, a limit."""

@@ -1,0 +1,204 @@
+// One page, two calls: GET v1/model for the facts, POST v1/predict for an answer.
+
+const $ = (id) => document.getElementById(id);
+const percent = (p) => `${(100 * p).toFixed(1)} %`;
+const bytes = (n) => (n < 1e3 ? `${n} bytes` : n < 1e6 ? `${Math.round(n / 1e3)} kB` : `${(n / 1e6).toFixed(1)} MB`);
+const POLL = 4000; // milliseconds between looks while no model is ready
+
+let model = null;   // what v1/model said, null while none is ready
+let latest = 0;     // the newest upload: an older one's answer is not shown
+let url = null;     // of the preview
+let again = 0;      // the timer of the next look for a model
+
+class Refused extends Error {}
+
+async function call(path, options) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Refused("The service does not answer. Is it still running?");
+  }
+  const body = await response.json().catch(() => null);
+  if (response.ok && body) return body;
+  const error = new Refused(body?.detail ?? `The service answered with status ${response.status}.`);
+  error.status = response.status;
+  throw error;
+}
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+// `spoken` is for screen readers only: what others see in the panel.
+function say(state, text, spoken = "") {
+  document.body.dataset.state = state;
+  $("said").textContent = text;
+  $("spoken").textContent = spoken;
+}
+
+function showError(text) {
+  $("error").textContent = text ?? "";
+  $("error").hidden = !text;
+}
+
+// What the answer's panel shows: "empty", "unready" or "result".
+function panel(name) {
+  for (const id of ["empty", "unready", "result"]) $(id).hidden = id !== name;
+}
+
+// A sentence with `commands` in backquotes, as text and code elements.
+function showReason(sentence) {
+  const parts = sentence.split("`").map((part, i) => (i % 2 ? element("code", "", part) : part));
+  $("reason").replaceChildren(...parts);
+}
+
+function showName({ name, version, alias, run_id }) {
+  $("model-name").textContent = name;
+  $("model-version").textContent = `${version} (${alias})`;
+  $("run-id").textContent = run_id;
+}
+
+function showModel(facts) {
+  $("model").hidden = facts === null;
+  $("synthetic").hidden = !facts?.data.synthetic;
+  if (facts === null) return;
+  showName(facts);
+  $("network").textContent = facts.network;
+  $("data").textContent = facts.data.name;
+}
+
+// Name the model that gave an answer: it may have been swapped since the page was loaded, or since the answer.
+async function showModelOf(answered) {
+  const same = () => answered.version === model?.version && answered.run_id === model?.run_id;
+  if (!same()) model = await call("v1/model").catch(() => model);
+  if (same()) return showModel(model);
+  showName(answered);
+  for (const id of ["network", "data"]) $(id).textContent = "unknown";
+  $("synthetic").hidden = true;
+}
+
+async function lookForModel() {
+  clearTimeout(again);
+  try {
+    model = await call("v1/model");
+    showModel(model);
+    if ($("result").hidden) panel("empty");
+    say("ready", "Model ready");
+  } catch (error) {
+    model = null;
+    showModel(null);
+    panel("unready");
+    showReason(error.message);
+    say("unready", error.status === 503 ? "No model is ready" : "No answer");
+    again = setTimeout(lookForModel, POLL);
+  }
+}
+
+function probabilityRow(name, p, answer) {
+  const item = element("li", name === answer.label ? "chosen" : "");
+  const row = element("div", "row");
+  row.append(element("span", "name", name), element("span", "value", percent(p)));
+  const track = element("div", "track");
+  track.setAttribute("aria-hidden", "true");
+  track.style.setProperty("--p", p);
+  track.append(element("div", "fill"));
+  item.append(row, track);
+  if (answer.threshold !== null && name === answer.positive) {
+    track.append(element("div", "mark"));
+    const scale = element("div", "scale");
+    scale.append(element("span", "", `threshold ${percent(answer.threshold)}`));
+    for (const part of [track, scale]) part.style.setProperty("--t", answer.threshold);
+    item.append(scale);
+  }
+  return item;
+}
+
+function showAnswer(answer) {
+  $("label").textContent = answer.label;
+  const binary = answer.threshold !== null;
+  const side = binary && answer.label === answer.positive ? "reaches" : "stays below";
+  $("decision").textContent = binary
+    ? `The probability of ${answer.positive} ${side} the model's threshold.`
+    : "The most probable class.";
+  const rows = Object.entries(answer.probabilities).sort((a, b) => (b[0] === answer.label) - (a[0] === answer.label) || b[1] - a[1]);
+  $("probabilities").replaceChildren(...rows.map(([name, p]) => probabilityRow(name, p, answer)));
+  $("request").textContent = `request ${answer.request_id}`;
+  panel("result");
+}
+
+function preview(file) {
+  if (url) URL.revokeObjectURL(url);
+  url = URL.createObjectURL(file);
+  const image = $("preview");
+  const size = bytes(file.size);
+  $("caption").textContent = `${file.name} · ${size}`;
+  $("again").hidden = false;
+  image.hidden = true;
+  $("invite").hidden = false;
+  $("drop").classList.remove("filled");
+  image.onload = () => {
+    image.alt = `Preview of ${file.name}`;
+    image.hidden = false;
+    $("invite").hidden = true;
+    $("drop").classList.add("filled");
+    image.classList.toggle("tiny", image.naturalWidth < 190 && image.naturalHeight < 190);
+    $("caption").textContent = `${file.name} · ${image.naturalWidth} × ${image.naturalHeight} · ${size}`;
+  };
+  image.onerror = () => { $("caption").textContent = `${file.name} · ${size} · no preview`; };
+  image.src = url;
+}
+
+async function classify(file) {
+  const mine = ++latest;
+  showError(null);
+  preview(file);
+  if (model && file.size > model.accepts.max_bytes) {
+    panel("empty");
+    say("ready", "Not classified");
+    const limit = model.accepts.max_bytes.toLocaleString("en");
+    return showError(`The image is too large. Received: ${file.size.toLocaleString("en")} bytes, at most ${limit} are allowed.`);
+  }
+  say("busy", `Classifying ${file.name}`);
+  const form = new FormData();
+  form.append("image", file);
+  try {
+    const answer = await call("v1/predict", { method: "POST", body: form });
+    if (mine !== latest) return;
+    showAnswer(answer);
+    say("ready", "Classified", `: ${answer.label}, ${percent(answer.probabilities[answer.label])}`);
+    await showModelOf(answer.model);
+  } catch (error) {
+    if (mine !== latest) return;
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 503) return lookForModel();
+    panel("empty");
+    showError(error.message);
+    say(model ? "ready" : "unready", "Not classified");
+  }
+}
+
+$("file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  if (file) classify(file);
+  event.target.value = ""; // the same file may be chosen again
+});
+
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault(); // elsewhere, the browser would open the file
+    $("drop").classList.toggle("over", kind.startsWith("drage") || kind === "dragover");
+    const file = kind === "drop" ? event.dataTransfer.files[0] : null;
+    if (file) classify(file);
+  });
+}
+
+document.addEventListener("paste", (event) => {
+  const [file] = event.clipboardData.files;
+  if (file) classify(file);
+});
+
+lookForModel();
