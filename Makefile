@@ -25,7 +25,7 @@ demo: $(STAMP)  ## train on synthetic images: the whole job in one command
 
 ui: $(STAMP)  ## compare runs in MLflow's own pages, on this machine only
 	$(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db \
-	  --default-artifact-root file://$(CURDIR)/outputs/mlartifacts --host 127.0.0.1 --port 5000
+	  --default-artifact-root file://$(CURDIR)/outputs/mlartifacts --host 127.0.0.1 --port 5000 --workers 1
 
 serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
 	$(BIN)/python -m serve

@@ -122,7 +122,7 @@ def _run(config: TrainConfig, run: Run, folder: Path) -> RunResult:
     _draw(fit, evaluation, folder)
     run.log_metrics(
         {f"best_{objective.metric}": fit.best[objective.metric], "best_epoch": fit.best_epoch, **evaluation.metrics},
-        step=fit.best_epoch,
+        step=0,  # of the whole run: MLflow draws bars, not a point on a curve
     )
 
     # ---- export

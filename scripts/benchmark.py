@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,7 +73,7 @@ def startup(repeats: int) -> None:
         "train.py, a wrong value": [sys.executable, TRAIN, "trainer.max_epochs=many"],
         "train.py, a wrong key": [sys.executable, TRAIN, "trainer.max_epoch=3"],
     }
-    measured = _interleaved({name: lambda c=command: _seconds(c) for name, command in commands.items()}, repeats)
+    measured = _interleaved({name: partial(_seconds, command) for name, command in commands.items()}, repeats)
     (_, reference), *ours = measured.items()
     allowed = 1.5 * reference + 0.5
     print(f"{'':28} {'seconds':>8} {'ratio':>7} {'allowed':>8}")
@@ -110,7 +111,8 @@ def _seconds(command: Sequence[str]) -> float:
 
 def _our_rate() -> float:
     with tempfile.TemporaryDirectory() as outputs:
-        subprocess.run([sys.executable, TRAIN, *EXPERIMENT, f"paths.outputs={outputs}"], check=True, capture_output=True)
+        command = [sys.executable, TRAIN, *EXPERIMENT, f"paths.outputs={outputs}"]
+        subprocess.run(command, check=True, capture_output=True)
         (path,) = Path(outputs).glob("runs/*/result.json")
         result = json.loads(path.read_text())
     return float(sum(result["data"]["counts"]["train"].values()) * result["epochs"] / result["seconds"])

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from medexp.errors import ConfigError, unknown
 
-_TASKS = ("help", "hydra_help", "version", "cfg", "info", "shell_completion", "config_path", "config_dir", "config_name")
+_OTHER_TASKS = ("help", "hydra_help", "version", "cfg", "info", "shell_completion")
+_OTHER_FILES = ("config_path", "config_dir", "config_name")
 
 
 def check_overrides(conf: Path, name: str, arguments: Sequence[str] | None = None) -> None:
@@ -28,7 +29,7 @@ def check_overrides(conf: Path, name: str, arguments: Sequence[str] | None = Non
     from hydra._internal.utils import get_args_parser
 
     parsed, _ = get_args_parser().parse_known_args(list(sys.argv[1:] if arguments is None else arguments))
-    if not parsed.overrides or any(getattr(parsed, task, None) for task in _TASKS):
+    if not parsed.overrides or any(getattr(parsed, flag, None) for flag in (*_OTHER_TASKS, *_OTHER_FILES)):
         return
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra

@@ -27,7 +27,8 @@ atexit.register(tell)
 
 
 def run_train(*arguments: str) -> str:
-    return f"import runpy; sys.argv = ['train.py', *{list(arguments)!r}]; runpy.run_path('scripts/train.py', run_name='__main__')"
+    start = "runpy.run_path('scripts/train.py', run_name='__main__')"
+    return f"import runpy; sys.argv = ['train.py', *{list(arguments)!r}]; {start}"
 
 
 @pytest.mark.parametrize(
@@ -115,8 +116,9 @@ def test_a_plain_value_in_an_experiment_file_is_found_to_change_the_label_only(s
 
 
 def test_a_new_policy_is_one_file(tmp_path: Path) -> None:
-    from hydra import compose, initialize_config_dir
     from shutil import copytree
+
+    from hydra import compose, initialize_config_dir
 
     from medexp.config.load import load
     from medexp.config.register import CONF, register
@@ -180,7 +182,7 @@ def test_a_folder_per_class_trains(script: Script, outputs: Path, tmp_path: Path
             path = tmp_path / "images" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.normal(level, 20, (24, 24)).clip(0, 255).astype("uint8")).save(path)
-    arguments = ["data=folder", "data.root=images", "data.input.height=32", "model.filters=[8,8]", "trainer.max_epochs=2"]
+    arguments = ["data=folder", "data.root=images", "data.input.height=32", "model.filters=[8]", "trainer.max_epochs=2"]
     refused = script("train", *arguments, f"paths.outputs={outputs}", cwd=tmp_path)
     assert "data.positive=bright or data.positive=dark" in refused.stderr
     done = script("train", *arguments, "data.positive=bright", f"paths.outputs={outputs}", cwd=tmp_path)

@@ -35,7 +35,8 @@ def record(uri: str, score: float, *, data: DataSpec = DATA, parent: str | None 
     from medexp.tracking.mlflow_tracker import MlflowTracker
 
     folder = Path(uri.removeprefix("sqlite:///")).parent
-    with MlflowTracker(uri=uri, experiment="medexp", artifacts=str(folder / "files")).start("run", parent=parent) as run:
+    tracker = MlflowTracker(uri=uri, experiment="medexp", artifacts=str(folder / "files"))
+    with tracker.start("run", parent=parent) as run:
         run.log_data(data)
         run.log_metrics({"best_val_auc": score, "val_auc": 0.5, "test_auc": score - 0.1}, step=1)
         if model:
