@@ -34,7 +34,7 @@ def check_overrides(conf: Path, name: str, arguments: Sequence[str] | None = Non
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import ChoiceSweep
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
     from hydra.errors import HydraException
 
     from medexp.config.load import report
@@ -57,7 +57,8 @@ def check_overrides(conf: Path, name: str, arguments: Sequence[str] | None = Non
                 continue
             value = override.value()
             wanted = value.list if isinstance(value, ChoiceSweep) else [value]
-            unavailable = [v for v in wanted if v not in options and not isinstance(v, list)]
+            names = [v.text if isinstance(v, QuotedString) else v for v in wanted]
+            unavailable = [v for v in names if v not in options and not isinstance(v, list | Glob)]
             problems += [f"{key}: {unknown('option', v, options)}" for v in unavailable]
             if not unavailable and not override.is_sweep_override():
                 choices.append(override)

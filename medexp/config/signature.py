@@ -49,7 +49,7 @@ def read_signature(target: str) -> CallSignature:
     path, node = found
     if isinstance(node, ast.ClassDef):
         init = _init_of(path, node)
-        return _from_arguments(init.args, skip_first=True) if init else CallSignature({}, open=False)
+        return _from_arguments(init.args, skip_first=True) if init else _imported(module, name)
     return _from_arguments(node.args, skip_first=False)
 
 

@@ -34,6 +34,7 @@ class RandomAffine(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rotation, self.translation, self.zoom = rotation, translation, zoom
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, training: bool = False) -> Any:
@@ -60,7 +61,7 @@ class RandomAffine(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """What `__init__` takes, so that the layer can be saved."""
-        own = {"rotation": self.rotation, "translation": self.translation, "zoom": self.zoom}
+        own = {"rotation": self.rotation, "translation": self.translation, "zoom": self.zoom, "seed": self.seed}
         return {**super().get_config(), **own}
 
     def _uniform(self, batch: Any, limit: float) -> Any:

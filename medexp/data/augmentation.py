@@ -38,8 +38,10 @@ def standard(
     layers = keras.layers
     pixels = (0.0, 255.0)
     policy: list[keras.layers.Layer] = []
-    if flip:
-        policy.append(layers.RandomFlip(flip))
+    if flip in ("horizontal", "horizontal_and_vertical"):
+        policy.append(layers.RandomFlip("horizontal"))
+    if flip in ("vertical", "horizontal_and_vertical"):  # two layers: Keras' own mode for both draws one coin
+        policy.append(layers.RandomFlip("vertical"))
     if rotation or translation or zoom:
         policy.append(RandomAffine(rotation=rotation, translation=translation, zoom=zoom))
     if brightness:

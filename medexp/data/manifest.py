@@ -56,6 +56,8 @@ class ManifestSource:
         classes = tuple(sorted(label.unique()))
         if len(classes) < 2:
             raise DataError(f"Classification needs two classes. Received: {self._path} with {list(classes)}.")
+        if group is not None and split is not None:
+            self._check_groups(group, split)
         paths = [self._path.parent / name for name in image]
         return Examples(
             keys=tuple(image),
@@ -91,6 +93,17 @@ class ManifestSource:
         if names.duplicated().any():
             raise DataError(f"An image is listed twice. Received: {names[names.duplicated()].iloc[0]} in {self._path}.")
         return table.sort_values(str(self._columns["data.image_column"]), ignore_index=True)
+
+    def _check_groups(self, group: pd.Series, split: pd.Series) -> None:
+        splits = split.groupby(group).unique()
+        crossing = splits[splits.map(len) > 1]
+        if len(crossing):
+            first, places = crossing.index[0], " and ".join(crossing.iloc[0])
+            raise DataError(
+                f"A group must not be in two splits: the test would know it. Received: {len(crossing)} of {len(splits)} "
+                f"groups in {self._path}, the first is {first} in {places}. "
+                "Correct the column, or let medexp split: data.split_column=null"
+            )
 
     def _splits(self, column: pd.Series) -> tuple[Split, ...]:
         wrong = set(column) - set(SPLITS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import logging
-import tempfile
-import urllib.error
 import urllib.request
+import uuid
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class MedMnistSource:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {split: (file[f"{split}_images"], file[f"{split}_labels"]) for split in SPLITS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"Not a MedMNIST file ({error}). Received: {path}. Delete it to have it downloaded anew from "
                 f"{self._url}."
@@ -115,7 +115,7 @@ class MedMnistSource:
         try:
             with urllib.request.urlopen(self._url, timeout=self._timeout) as response:  # noqa: S310  the user's own URL
                 content = response.read()
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        except (http.client.HTTPException, OSError, ValueError) as error:  # ValueError: not a URL
             raise DataError(
                 f"{self._file} is not on this machine and could not be downloaded ({getattr(error, 'reason', error)}). "
                 f"Received: {self._url}. Fetch it elsewhere and put it at {self._download}, or set MEDEXP_DATA_DIR to "
@@ -128,6 +128,6 @@ class MedMnistSource:
                 f"{self._md5}. Nothing was kept. Fetch it elsewhere and put it at {self._download}."
             )
         self._download.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._download.parent, delete=False) as file:
-            file.write(content)
-        Path(file.name).replace(self._download)
+        part = self._download.with_name(f".{self._file}.{uuid.uuid4().hex}.part")
+        part.write_bytes(content)
+        part.replace(self._download)

@@ -103,9 +103,9 @@ class DataModule:
         """One split in its own order, decoded."""
         return self._arrays[split]
 
-    def train(self) -> Batches:
-        """Training batches, shuffled by (seed, epoch)."""
-        return self._batches("train", shuffle_seed=self._seed)
+    def train(self, steps: int | None = None) -> Batches:
+        """Training batches, shuffled by (seed, epoch): all, or the first `steps` of each epoch."""
+        return self._batches("train", shuffle_seed=self._seed, limit=steps)
 
     def val(self) -> Batches:
         """Validation batches, in order."""
@@ -115,13 +115,13 @@ class DataModule:
         """Test batches, in order."""
         return self._batches("test")
 
-    def _batches(self, split: Split, shuffle_seed: int | None = None) -> Batches:
+    def _batches(self, split: Split, shuffle_seed: int | None = None, limit: int | None = None) -> Batches:
         part = self._arrays[split]
         if self.spec.task == "binary":
             targets = part.labels[:, np.newaxis].astype(np.float32)
         else:
             targets = np.eye(self.spec.outputs, dtype=np.float32)[part.labels]
-        return Batches(part.images, targets, batch_size=self._batch_size, shuffle_seed=shuffle_seed)
+        return Batches(part.images, targets, batch_size=self._batch_size, shuffle_seed=shuffle_seed, limit=limit)
 
     def _with_positive(self, examples: Examples) -> Examples:
         """For two classes, order them (negative, positive)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 
 from medexp.data.manifest import ManifestSource
 from medexp.data.source import Examples
+from medexp.errors import DataError
 from medexp.types import digest_of
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,16 @@ class PhantomSource:
         size: height and width, in pixels.
         contrast: peak of the target, in standard deviations of the background.
         seed: of all of it; the same parameters give the same bytes.
+
+    Raises:
+        DataError: fewer than two patients, or images of less than 16 pixels a side.
     """
 
     def __init__(self, *, folder: str, patients: int, size: int, contrast: float, seed: int) -> None:
+        if patients < 2 or size < 16:
+            raise DataError(
+                f"A phantom needs two patients and 16 pixels. Received: data.patients={patients}, data.size={size}."
+            )
         self._parameters = {"version": 1, "patients": patients, "size": size, "contrast": contrast, "seed": seed}
         self._folder = Path(folder) / digest_of(self._parameters)
         self._patients, self._size, self._contrast, self._seed = patients, size, contrast, seed
@@ -50,7 +58,8 @@ class PhantomSource:
         count = self._patients * IMAGES_PER_PATIENT
         logger.info("making %d SYNTHETIC images, no patient's, in %s", count, self._folder)
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=self._folder.parent, prefix=".making-"))
+        scratch = self._folder.parent / f".making-{uuid.uuid4().hex}"
+        scratch.mkdir()
         try:
             self._write(scratch)
             scratch.rename(self._folder)

@@ -39,22 +39,22 @@ def split_by_group(
             "data.split_column=..."
         )
     everything = np.arange(len(labels))
-    rest, held = _hold_out(everything, labels, index, len(names), test, seed)
-    train, validated = _hold_out(rest, labels, index, len(names), val / (1 - test), seed)
+    rest, held = _hold_out(everything, labels, index, len(names), test, leave=2, seed=seed)
+    train, validated = _hold_out(rest, labels, index, len(names), val / (1 - test), leave=1, seed=seed)
     splits = np.empty(len(labels), dtype=object)
     splits[train], splits[validated], splits[held] = "train", "val", "test"
     return tuple(splits)
 
 
 def _hold_out(
-    rows: np.ndarray, labels: np.ndarray, index: np.ndarray, n_groups: int, share: float, seed: int
+    rows: np.ndarray, labels: np.ndarray, index: np.ndarray, n_groups: int, share: float, *, leave: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide `rows` into those that stay and those that are held out."""
     groups = np.unique(index[rows])
     first = np.zeros(n_groups, dtype=labels.dtype)
     first[index[rows]] = labels[rows]
     if (first[index[rows]] == labels[rows]).all():  # one class per group: deal the groups
-        stay, out = _deal(groups, first[groups], share, seed)
+        stay, out = _deal(groups, first[groups], share, leave, seed)
         return rows[np.isin(index[rows], stay)], rows[np.isin(index[rows], out)]
     smallest = min(len(np.unique(index[rows][labels[rows] == label])) for label in np.unique(labels[rows]))
     folds = max(2, min(round(1 / share), smallest))
@@ -63,12 +63,14 @@ def _hold_out(
     return rows[stay], rows[out]
 
 
-def _deal(groups: np.ndarray, classes: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide groups, at least one of each class on both sides."""
+def _deal(
+    groups: np.ndarray, classes: np.ndarray, share: float, leave: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide groups: of each class at least one is held out, and at least `leave` stay."""
     stay, out = [], []
     for label in np.unique(classes):
         own = groups[classes == label]
-        count = min(max(1, round(share * len(own))), len(own) - 1)
+        count = min(max(1, round(share * len(own))), len(own) - leave)
         kept, held = train_test_split(own, test_size=count, random_state=seed)
         stay.append(kept)
         out.append(held)

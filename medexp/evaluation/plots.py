@@ -94,7 +94,7 @@ def _one_against_rest(predictions: Predictions) -> list[tuple[str, str, np.ndarr
             _COLOURS[number % len(_COLOURS)],
             predictions.class_names[i],
             (predictions.labels == i).astype(int),
-            predictions.probabilities[:, i],
+            predictions.probabilities[:, i].astype(np.float64),
         )
         for number, i in enumerate(indices)
     ]

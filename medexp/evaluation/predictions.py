@@ -31,9 +31,9 @@ class Predictions:
 
     @property
     def scores(self) -> np.ndarray:
-        """Probability of the positive class, (n,); only for a binary task."""
+        """Probability of the positive class, `float64`, (n,); only for a binary task."""
         assert self.binary
-        return np.asarray(self.probabilities[:, 1])
+        return np.asarray(self.probabilities[:, 1], dtype=np.float64)
 
     def decisions(self, threshold: float | None) -> np.ndarray:
         """Class indices (n,): by `threshold` on the positive class, or the most probable class where it is None."""

@@ -17,10 +17,12 @@ def youden_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
         scores: probability of the positive class, shape (n,).
 
     Returns:
-        A threshold strictly between 0 and 1; a score equal to it is positive.
+        A threshold between 0 and 1; a score equal to it is positive. It has double precision, because halfway
+        between neighbouring `float32` there is no `float32`: compare scores in double precision.
     """
     false_positive, sensitivity, thresholds = roc_curve(labels, scores, drop_intermediate=False)
     j = sensitivity - false_positive
     lowest_positive = thresholds[np.flatnonzero(j >= j.max() - 1e-12)[-1]]
     below = scores[scores < lowest_positive]
-    return float(np.clip((lowest_positive + (below.max() if len(below) else 0.0)) / 2, 1e-6, 1 - 1e-6))
+    highest_negative = float(below.max()) if len(below) else 0.0
+    return (float(lowest_positive) + highest_negative) / 2

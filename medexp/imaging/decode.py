@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -32,17 +31,15 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
     if not data:
         raise DataError(f"The file is empty. Received: {name} with 0 bytes. Send a {', '.join(FORMATS)} image.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise DataError(
-                        f"The image has too many pixels. Received: {name} with {width} x {height}; "
-                        f"at most {max_pixels:,} are allowed. Send a smaller image."
-                    )
-                image.load()
-                return _to_array(ImageOps.exif_transpose(image))
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise DataError(
+                    f"The image has too many pixels. Received: {name} with {width} x {height}; "
+                    f"at most {max_pixels:,} are allowed. Send a smaller image."
+                )
+            image.load()
+            return _to_array(ImageOps.exif_transpose(image))
     except DataError:
         raise
     except Image.DecompressionBombError as error:
@@ -56,7 +53,9 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
 
 def _to_array(image: Image.Image) -> np.ndarray:
     if image.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
-        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        wide = np.asarray(image).astype(np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError("integer pixels beyond 16 bits have no defined range")
         return np.asarray((wide + 128) // 257, dtype=np.uint8)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no defined range")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from medexp.errors import RegistryError
 from medexp.imaging.decode import MAX_PIXELS, decode
@@ -84,7 +85,7 @@ class Bundle:
                     f"The bundle was changed after it was written. Received: {path / name} with SHA-256 {found}, "
                     f"the passport says {digest}. Fetch it again from the registry, or train anew."
                 )
-        if str(passport.engine["file"]) not in passport.files:
+        if passport.engine.get("file") not in passport.files:
             raise RegistryError(f"The passport names an engine it holds no checksum of. Received: {passport.engine}.")
         if passport.preprocessing != passport.input.digest:
             raise RegistryError(
@@ -105,7 +106,7 @@ class Bundle:
         """Classify one encoded image: binary by the stored threshold, else the most probable class."""
         row = self.probabilities(self.read(data, name=name, max_pixels=max_pixels)[np.newaxis])[0]
         threshold = self.passport.threshold
-        best = int(row.argmax()) if threshold is None else int(row[1] >= threshold)
+        best = int(row.argmax()) if threshold is None else int(float(row[1]) >= threshold)
         names = self.passport.class_names
         return Classification(names[best], {name: float(p) for name, p in zip(names, row, strict=True)})
 
@@ -114,7 +115,7 @@ def read_passport(path: Path) -> Passport:
     """Read `passport.json` in folder `path`, without checking the other files (or RegistryError)."""
     try:
         raw = json.loads((path / PASSPORT).read_text())
-    except FileNotFoundError:
+    except OSError:
         raise RegistryError(f"There is no bundle here. Received: {path}, which holds no {PASSPORT}.") from None
     except ValueError as error:
         raise RegistryError(f"The passport is damaged. Received: {path / PASSPORT} ({error}).") from error
@@ -125,9 +126,10 @@ def read_passport(path: Path) -> Passport:
             "Use the version of medexp that wrote it, or train anew."
         )
     try:
-        return Passport(**{**raw, "input": InputSpec(**raw["input"]), "class_names": tuple(raw["class_names"])})
-    except (KeyError, TypeError) as error:
-        raise RegistryError(f"The passport is incomplete. Received: {path / PASSPORT} ({error}).") from error
+        return TypeAdapter(Passport).validate_python(raw)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise RegistryError(f"The passport is not one. Received: {path / PASSPORT} ({wrong}).") from error
 
 
 def write_passport(path: Path, passport: Passport) -> None:

@@ -35,8 +35,8 @@ class Data(Protocol):
     def spec(self) -> DataSpec:
         """The facts of the data."""
 
-    def train(self) -> keras.utils.PyDataset:
-        """Training batches."""
+    def train(self, steps: int | None) -> keras.utils.PyDataset:
+        """Training batches: all, or at most `steps` of each epoch."""
 
     def val(self) -> keras.utils.PyDataset:
         """Validation batches."""
@@ -92,8 +92,8 @@ class Trainer:
         Raises:
             TrainingError: no epoch gave a finite objective, the loss is not a number, an unknown monitor.
         """
-        batches = data.train()
-        steps = len(batches) if self._steps is None else min(self._steps, len(batches))
+        batches = data.train(self._steps)
+        steps = len(batches)
         network = module.build(data.spec)
         model = _augmented(network, augmentation)
         model.compile(**module.compile_args(data.spec, steps * self._max_epochs), jit_compile=self._jit_compile)
@@ -108,7 +108,7 @@ class Trainer:
             batches,
             validation_data=data.val(),
             epochs=self._max_epochs,
-            steps_per_epoch=self._steps and steps,
+            shuffle=False,  # Keras would shuffle the batches by Python's global random numbers
             callbacks=[report, best, *callbacks],
             verbose=0,
         )

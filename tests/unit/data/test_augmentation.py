@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from medexp.data.affine import RandomAffine
+from medexp.data.augmentation import standard
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (6, 24, 24, 1)).astype(np.float32)
+ALL = {
+    "flip": "horizontal",
+    "rotation": 0.05,
+    "translation": 0.1,
+    "zoom": 0.1,
+    "brightness": 0.1,
+    "contrast": 0.2,
+    "noise": 0.02,
+}
+
+
+def applied(layers: tuple[keras.layers.Layer, ...], images: np.ndarray, *, training: bool = True) -> np.ndarray:
+    x = keras.ops.convert_to_tensor(images)
+    for layer in layers:
+        x = layer(x, training=training)
+    return keras.ops.convert_to_numpy(x)
+
+
+def augmented(images: np.ndarray, *, seed: int = 0, training: bool = True, **policy: object) -> np.ndarray:
+    keras.utils.set_random_seed(seed)
+    return applied(standard(name="test", **policy), images, training=training)
+
+
+def affine(images: np.ndarray, *, seed: int = 0, training: bool = True, **limits: float) -> np.ndarray:
+    return applied((RandomAffine(seed=seed, **limits),), images, training=training)
+
+
+def disc(radius: float, side: int = 48) -> np.ndarray:
+    """A soft disc in the middle."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    return (255 / (1 + np.exp(np.hypot(x, y) - radius))).astype(np.float32)[np.newaxis, :, :, np.newaxis]
+
+
+def dot(side: int = 64) -> np.ndarray:
+    """A small blob in the middle of four images."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    return np.repeat(np.exp(-(x**2 + y**2) / 8).astype(np.float32)[np.newaxis, :, :, np.newaxis], 4, axis=0)
+
+
+def centres(images: np.ndarray) -> np.ndarray:
+    """Centre of mass (y, x) of each image."""
+    weights = images[..., 0] / images.sum(axis=(1, 2))[:, :, np.newaxis]
+    y, x = np.mgrid[: images.shape[1], : images.shape[2]]
+    return np.stack([(weights * y).sum(axis=(1, 2)), (weights * x).sum(axis=(1, 2))], axis=1)
+
+
+@pytest.mark.parametrize("key", sorted(ALL))
+def test_each_option_changes_images_while_training(key: str) -> None:
+    assert np.abs(augmented(IMAGES, **{key: ALL[key]}) - IMAGES).max() > 1
+
+
+@pytest.mark.parametrize("key", sorted(ALL))
+def test_no_option_changes_images_otherwise(key: str) -> None:
+    assert np.abs(augmented(IMAGES, training=False, **{key: ALL[key]}) - IMAGES).max() < 1e-3
+
+
+def test_what_is_zero_is_left_out() -> None:
+    assert standard(name="none") == ()
+    assert len(standard(name="one", brightness=0.1)) == 1
+
+
+def test_a_seed_gives_the_same_images_again() -> None:
+    assert (augmented(IMAGES, seed=1, **ALL) == augmented(IMAGES, seed=1, **ALL)).all()
+
+
+def test_another_seed_gives_other_images() -> None:
+    assert (augmented(IMAGES, seed=1, **ALL) != augmented(IMAGES, seed=2, **ALL)).any()
+
+
+def test_every_call_draws_anew() -> None:
+    layer = RandomAffine(rotation=0.1, seed=0)
+    assert (applied((layer,), IMAGES) != applied((layer,), IMAGES)).any()
+
+
+def test_each_image_of_a_batch_is_changed_in_its_own_way() -> None:
+    same = np.repeat(IMAGES[:1], 2, axis=0)
+    first, second = affine(same, rotation=0.1)
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize(
+    ("flip", "mirrors"),
+    [
+        ("horizontal", [lambda a: a, np.fliplr]),
+        ("vertical", [lambda a: a, np.flipud]),
+        ("horizontal_and_vertical", [lambda a: a, np.fliplr, np.flipud, lambda a: np.flipud(np.fliplr(a))]),
+    ],
+)
+def test_a_flip_is_exactly_one_of_the_mirror_images_and_all_occur(flip: str, mirrors: list[object]) -> None:
+    image = IMAGES[0]
+    flipped = augmented(np.repeat(image[np.newaxis], 40, axis=0), flip=flip)
+    which = [[(result == mirror(image)).all() for mirror in mirrors].index(True) for result in flipped]
+    assert set(which) == set(range(len(mirrors)))
+
+
+def test_a_rotated_disc_is_nearly_the_same_disc() -> None:
+    assert np.abs(affine(disc(12), rotation=0.5) - disc(12)).max() < 6
+
+
+def test_a_rotation_turns_about_the_centre() -> None:
+    assert np.abs(centres(affine(dot(), rotation=0.5)) - 31.5).max() < 0.05
+
+
+def test_a_rotation_turns_what_is_beside_the_centre_by_at_most_its_limit() -> None:
+    images = np.roll(np.repeat(dot(), 16, axis=0), 16, axis=2)
+    y, x = (centres(affine(images, rotation=0.1)) - 31.5).T
+    angles = np.arctan2(y, x) / (2 * np.pi)
+    assert np.hypot(x, y) == pytest.approx(np.full(64, 16.0), abs=0.3)
+    assert np.abs(angles).max() <= 0.1 + 0.005
+    assert angles.min() < -0.05
+    assert angles.max() > 0.05
+
+
+def test_a_translation_stays_within_its_bound_and_goes_both_ways() -> None:
+    moved = centres(affine(np.repeat(dot(), 16, axis=0), translation=0.1)) - 31.5
+    assert np.abs(moved).max() <= 6.4 + 0.1
+    assert (moved.min(axis=0) < -3).all()
+    assert (moved.max(axis=0) > 3).all()
+
+
+def test_a_zoom_stays_within_its_factors_and_goes_both_ways() -> None:
+    areas = affine(np.repeat(disc(12), 64, axis=0), zoom=0.2).sum(axis=(1, 2, 3)) / disc(12).sum()
+    scales = np.sqrt(areas)
+    assert 1 / 1.2 - 0.02 <= scales.min() < 0.92
+    assert 1.08 < scales.max() <= 1.2 + 0.02
+
+
+def test_what_comes_in_from_outside_is_a_reflection() -> None:
+    bright = np.full((8, 16, 16, 1), 200, np.float32)
+    assert affine(bright, rotation=0.5, translation=0.3, zoom=0.3) == pytest.approx(bright, abs=1e-3)
+
+
+def test_images_that_are_not_square_keep_their_shape() -> None:
+    assert affine(np.zeros((2, 12, 20, 3), np.float32), rotation=0.1, translation=0.1).shape == (2, 12, 20, 3)
+
+
+def test_brightness_and_contrast_stay_within_the_pixel_range() -> None:
+    changed = augmented(IMAGES, brightness=0.5, contrast=0.9)
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+
+
+def test_noise_has_the_standard_deviation_asked_for() -> None:
+    grey = np.full((4, 64, 64, 1), 128, np.float32)
+    assert augmented(grey, noise=0.1).std() == pytest.approx(25.5, rel=0.05)
+
+
+def test_an_affine_layer_is_rebuilt_from_its_config() -> None:
+    layer = RandomAffine(rotation=0.1, translation=0.2, zoom=0.3)
+    config = RandomAffine.from_config(layer.get_config()).get_config()
+    assert {key: config[key] for key in ("rotation", "translation", "zoom")} == {
+        "rotation": 0.1,
+        "translation": 0.2,
+        "zoom": 0.3,
+    }
+
+
+def test_an_affine_layer_keeps_its_seed_in_its_config() -> None:
+    layer = RandomAffine(rotation=0.1, seed=3)
+    again = RandomAffine.from_config(layer.get_config())
+    assert (applied((again,), IMAGES) == affine(IMAGES, rotation=0.1, seed=3)).all()

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import pytest
+
+from medexp.data.batches import Batches
+
+N = 10
+IMAGES = np.arange(N, dtype=np.uint8).reshape(N, 1, 1, 1)
+TARGETS = np.arange(N, dtype=np.float32).reshape(N, 1)
+
+
+def batches(seed: int | None = None, batch_size: int = 4) -> Batches:
+    return Batches(IMAGES, TARGETS, batch_size=batch_size, shuffle_seed=seed)
+
+
+def order(data: Batches) -> list[int]:
+    return [int(value) for i in range(len(data)) for value in data[i][1][:, 0]]
+
+
+def epochs(data: Batches, count: int) -> Iterator[list[int]]:
+    for _ in range(count):
+        yield order(data)
+        data.on_epoch_end()
+
+
+def test_the_last_batch_is_shorter() -> None:
+    data = batches()
+    assert [len(data[i][0]) for i in range(len(data))] == [4, 4, 2]
+
+
+@pytest.mark.parametrize(("batch_size", "count"), [(1, 10), (5, 2), (10, 1), (64, 1)])
+def test_every_image_is_in_one_batch(batch_size: int, count: int) -> None:
+    data = batches(seed=3, batch_size=batch_size)
+    assert len(data) == count
+    assert sorted(order(data)) == list(range(N))
+
+
+def test_images_and_targets_stay_together() -> None:
+    data = batches(seed=3)
+    for i in range(len(data)):
+        images, targets = data[i]
+        assert images.ravel().tolist() == targets.ravel().tolist()
+
+
+def test_without_a_seed_the_order_is_kept_in_every_epoch() -> None:
+    assert list(epochs(batches(), 3)) == [list(range(N))] * 3
+
+
+def test_with_a_seed_every_epoch_has_its_own_order() -> None:
+    first, second, third = epochs(batches(seed=3), 3)
+    assert first != second != third != first
+    assert first != list(range(N))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    assert list(epochs(batches(seed=3), 4)) == list(epochs(batches(seed=3), 4))
+    assert next(epochs(batches(seed=3), 1)) != next(epochs(batches(seed=4), 1))
+
+
+class Witness(keras.Model):
+    """Remembers the targets it was trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def train_step(self, data: tuple[object, object]) -> dict[str, float]:
+        self.seen += [int(value) for value in np.asarray(data[1]).ravel()]
+        return {"loss": 0.0}
+
+
+def test_fit_sees_a_new_order_of_the_seed_in_each_epoch() -> None:
+    witness = Witness()
+    witness.compile(run_eagerly=True)
+    witness.fit(batches(seed=3), epochs=3, shuffle=False, verbose=0)
+    of_the_seed = list(epochs(batches(seed=3), 5))
+    places = [of_the_seed.index(witness.seen[i : i + N]) for i in range(0, 3 * N, N)]
+    assert places == sorted(set(places))

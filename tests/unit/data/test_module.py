@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medexp.data.folder import FolderSource
+from medexp.data.manifest import ManifestSource
+from medexp.data.module import DataModule
+from medexp.data.source import Source
+from medexp.errors import DataError
+from medexp.types import SPLITS, InputSpec
+
+INPUT = InputSpec(height=8, width=8, channels=1)
+
+
+def write_images(root: Path, **per_class: int) -> None:
+    """Different images, `<class>/<number>.png`."""
+    rng = np.random.default_rng(0)
+    for name, count in per_class.items():
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(root / name / f"{i:02d}.png")
+
+
+def write_manifest(root: Path) -> str:
+    """List the images below `root`."""
+    path = root / "manifest.csv"
+    keys = sorted(file.relative_to(root).as_posix() for file in root.rglob("*.png"))
+    path.write_text("\n".join(["image,label", *(f"{key},{key.split('/')[0]}" for key in keys)]) + "\n")
+    return str(path)
+
+
+def module(source: Source, **changes: object) -> DataModule:
+    options = {"name": "d", "input": INPUT, "positive": "sick", "batch_size": 4, "val": 0.2, "test": 0.2}
+    return DataModule(source, **{**options, "split_seed": 0, "seed": 0, **changes})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_images(tmp_path / "images", healthy=10, sick=10)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def folder(root: Path) -> FolderSource:
+    return FolderSource(root=str(root))
+
+
+def test_two_classes_need_a_positive_one(folder: FolderSource) -> None:
+    with pytest.raises(DataError, match=r"Override: data\.positive=healthy or data\.positive=sick"):
+        module(folder, positive=None).setup()
+
+
+def test_an_unknown_positive_class_is_refused_with_a_suggestion(folder: FolderSource) -> None:
+    with pytest.raises(DataError, match=r"data\.positive: Unknown class.*Did you mean 'sick'\?"):
+        module(folder, positive="sikc").setup()
+
+
+def test_three_classes_have_no_positive_one(tmp_path: Path) -> None:
+    write_images(tmp_path, a=4, b=4, c=4)
+    with pytest.raises(DataError, match=r"data\.positive=a with 3 classes. Override: data\.positive=null"):
+        module(FolderSource(root=str(tmp_path)), positive="a").setup()
+
+
+@pytest.mark.parametrize(("positive", "names"), [("sick", ("healthy", "sick")), ("healthy", ("sick", "healthy"))])
+def test_the_positive_class_comes_second(positive: str, names: tuple[str, str], folder: FolderSource) -> None:
+    assert module(folder, positive=positive).setup().class_names == names
+
+
+@pytest.mark.parametrize("positive", ["sick", "healthy"])
+def test_a_target_is_one_for_the_positive_class(positive: str, folder: FolderSource) -> None:
+    data = module(folder, positive=positive)
+    data.setup()
+    targets = np.concatenate([data.val()[i][1] for i in range(len(data.val()))])
+    expected = [[float(key.startswith(positive))] for key in data.arrays("val").keys]
+    assert targets.dtype == np.float32
+    assert targets.tolist() == expected
+
+
+def test_a_target_of_three_classes_is_one_hot(tmp_path: Path) -> None:
+    write_images(tmp_path, a=4, b=4, c=4)
+    data = module(FolderSource(root=str(tmp_path)), positive=None)
+    spec = data.setup()
+    assert (spec.task, spec.class_names) == ("multiclass", ("a", "b", "c"))
+    assert data.val()[0][1].tolist() == np.eye(3)[data.arrays("val").labels].tolist()
+
+
+def test_every_image_is_in_one_split_with_its_own_pixels(folder: FolderSource, root: Path) -> None:
+    data = module(folder)
+    data.setup()
+    seen = {}
+    for split in SPLITS:
+        part = data.arrays(split)
+        seen |= dict(zip(part.keys, part.images, strict=True))
+    assert len(seen) == sum(len(data.arrays(split).keys) for split in SPLITS) == 20
+    for key, image in seen.items():
+        assert (image[:, :, 0] == np.asarray(Image.open(root / key))).all()
+
+
+def test_images_are_prepared_as_the_network_wants_them(folder: FolderSource) -> None:
+    data = module(folder, input=InputSpec(height=12, width=16, channels=3))
+    data.setup()
+    assert data.arrays("train").images.shape[1:] == (12, 16, 3)
+
+
+def test_the_facts_count_each_class_in_each_split(folder: FolderSource) -> None:
+    spec = module(folder).setup()
+    assert spec.counts == {
+        "train": {"healthy": 6, "sick": 6},
+        "val": {"healthy": 2, "sick": 2},
+        "test": {"healthy": 2, "sick": 2},
+    }
+    assert (spec.name, spec.task, spec.input, spec.synthetic) == ("d", "binary", INPUT, False)
+
+
+def test_training_batches_are_shuffled_by_the_seed_of_the_run(folder: FolderSource) -> None:
+    def first(seed: int) -> bytes:
+        data = module(folder, seed=seed)
+        data.setup()
+        return data.train()[0][0].tobytes()
+
+    assert first(0) == first(0)
+    assert first(0) != first(1)
+
+
+def test_validation_and_test_batches_keep_their_order(folder: FolderSource) -> None:
+    data = module(folder)
+    data.setup()
+    for split, batches in (("val", data.val()), ("test", data.test())):
+        batches.on_epoch_end()
+        assert (batches[0][0] == data.arrays(split).images).all()
+
+
+def test_the_seed_of_the_run_does_not_change_the_split(folder: FolderSource) -> None:
+    assert module(folder, seed=0).setup().digest == module(folder, seed=1).setup().digest
+
+
+def test_groups_of_the_source_never_cross_a_split(tmp_path: Path) -> None:
+    write_images(tmp_path, healthy=12, sick=12)
+    keys = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.png"))
+    rows = [f"{key},{key.split('/')[0]},{key.split('/')[0]}{i % 6}" for i, key in enumerate(keys)]
+    (tmp_path / "m.csv").write_text("\n".join(["image,label,patient", *rows]))
+    data = module(ManifestSource(manifest=str(tmp_path / "m.csv"), group_column="patient"))
+    data.setup()
+    patient_of = {row.split(",")[0]: row.split(",")[2] for row in rows}
+    patients = [{patient_of[key] for key in data.arrays(split).keys} for split in SPLITS]
+    assert len(patients[0] | patients[1] | patients[2]) == sum(len(some) for some in patients) == 12
+
+
+def test_the_split_of_the_source_is_kept(root: Path) -> None:
+    rows = [
+        f"{name}/{i:02d}.png,{name},{split}"
+        for name in ("healthy", "sick")
+        for i, split in enumerate(["test", "val", *["train"] * 8])
+    ]
+    (root / "m.csv").write_text("\n".join(["image,label,split", *rows]))
+    data = module(ManifestSource(manifest=str(root / "m.csv"), split_column="split"))
+    data.setup()
+    assert data.arrays("test").keys == ("healthy/00.png", "sick/00.png")
+    assert data.arrays("val").keys == ("healthy/01.png", "sick/01.png")
+
+
+def test_the_same_images_have_the_same_digest_as_folder_and_as_manifest(folder: FolderSource, root: Path) -> None:
+    listed = ManifestSource(manifest=write_manifest(root))
+    assert module(folder).setup().digest == module(listed).setup().digest
+
+
+def test_the_digest_does_not_depend_on_where_the_images_lie(folder: FolderSource, root: Path) -> None:
+    digest = module(folder).setup().digest
+    moved = root.rename(root.parent / "moved")
+    assert module(FolderSource(root=str(moved))).setup().digest == digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"positive": "healthy"}, {"split_seed": 1}, {"input": InputSpec(8, 8, 3)}, {"val": 0.3}],
+    ids=["positive", "split seed", "input", "share"],
+)
+def test_the_digest_differs_with_what_results_depend_on(change: dict[str, object], folder: FolderSource) -> None:
+    assert module(folder, **change).setup().digest != module(folder).setup().digest
+
+
+def test_the_digest_differs_when_a_label_changes_and_nothing_else(root: Path) -> None:
+    def digest(class_of_the_last: str) -> str:
+        splits = ["train", "val", "test", *["train"] * 7]
+        rows = [f"{name}/{i:02d}.png,{name},{split}" for name in ("healthy", "sick") for i, split in enumerate(splits)]
+        rows[-1] = f"sick/09.png,{class_of_the_last},train"
+        (root / "m.csv").write_text("\n".join(["image,label,split", *rows]))
+        return module(ManifestSource(manifest=str(root / "m.csv"), split_column="split")).setup().digest
+
+    assert digest("sick") == digest("sick") != digest("healthy")
+
+
+def test_the_digest_differs_when_a_pixel_changes(folder: FolderSource, root: Path) -> None:
+    before = module(folder).setup().digest
+    with Image.open(root / "sick/03.png") as image:
+        pixels = np.array(image)
+    pixels[0, 0] ^= 1
+    Image.fromarray(pixels).save(root / "sick/03.png")
+    assert module(folder).setup().digest != before
+
+
+def test_a_class_that_is_missing_from_a_split_is_named(root: Path) -> None:
+    rows = [f"healthy/{i:02d}.png,healthy,{split}" for i, split in enumerate(["train", "val", "test"])]
+    rows += [f"sick/{i:02d}.png,sick,train" for i in range(3)]
+    (root / "m.csv").write_text("\n".join(["image,label,split", *rows]))
+    with pytest.raises(DataError, match="no image of val: sick, test: sick"):
+        module(ManifestSource(manifest=str(root / "m.csv"), split_column="split")).setup()
+
+
+def test_a_damaged_image_is_named(folder: FolderSource, root: Path) -> None:
+    (root / "sick/03.png").write_bytes(b"damage")
+    with pytest.raises(DataError, match=r"sick/03\.png"):
+        module(folder).setup()

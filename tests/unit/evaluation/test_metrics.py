@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from medexp.evaluation.metrics import classification_metrics
+from medexp.evaluation.predictions import Predictions
+
+
+def binary(labels: list[int], scores: list[float]) -> Predictions:
+    positive = np.array(scores, np.float32)
+    keys = tuple(f"{i}.png" for i in range(len(labels)))
+    return Predictions("test", keys, np.array(labels), np.stack([1 - positive, positive], axis=1), ("no", "yes"))
+
+
+def multiclass(labels: list[int], rows: list[list[float]]) -> Predictions:
+    names = tuple("abcdef"[: len(rows[0])])
+    return Predictions("val", tuple(map(str, range(len(labels)))), np.array(labels), np.array(rows, np.float32), names)
+
+
+SMALL = binary([0, 0, 0, 1, 1], [0.125, 0.25, 0.75, 0.5, 0.875])
+# of the six pairs (negative, positive) five are in order; at 0.5 one of three negatives is called positive
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("auc", 5 / 6),
+        ("accuracy", 4 / 5),
+        ("sensitivity", 1.0),
+        ("specificity", 2 / 3),
+        ("balanced_accuracy", (1 + 2 / 3) / 2),
+        ("f1", 2 * 2 / (2 * 2 + 1 + 0)),
+        ("average_precision", 0.5 * 1 + 0.5 * 2 / 3),
+        ("brier", (0.125**2 + 0.25**2 + 0.75**2 + 0.5**2 + 0.125**2) / 5),
+        ("log_loss", -np.log([0.875, 0.75, 0.25, 0.5, 0.875]).mean()),
+    ],
+)
+def test_a_binary_metric_is_what_it_is_by_hand(metric: str, value: float) -> None:
+    assert classification_metrics(SMALL, threshold=0.5)[f"test_{metric}"] == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sensitivity", "specificity"), [(0.8, 0.5, 1), (0.5, 1, 2 / 3), (0.51, 0.5, 2 / 3), (0.1, 1, 0)]
+)
+def test_the_threshold_decides_and_a_score_equal_to_it_is_positive(
+    threshold: float, sensitivity: float, specificity: float
+) -> None:
+    found = classification_metrics(SMALL, threshold=threshold)
+    assert (found["test_sensitivity"], found["test_specificity"]) == pytest.approx((sensitivity, specificity))
+
+
+def test_what_does_not_depend_on_decisions_does_not_depend_on_the_threshold() -> None:
+    low, high = (classification_metrics(SMALL, threshold=t) for t in (0.1, 0.9))
+    for name in ("auc", "average_precision", "log_loss", "brier"):
+        assert low[f"test_{name}"] == high[f"test_{name}"]
+
+
+def test_no_positive_decision_has_an_f1_of_zero() -> None:
+    assert classification_metrics(SMALL, threshold=0.99)["test_f1"] == 0.0
+
+
+THREE = multiclass(
+    [0, 1, 2, 0, 1, 2],
+    [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25], [0.75, 0.125, 0.125], [0, 1, 0], [0.125, 0.125, 0.75]],
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("accuracy", 5 / 6),
+        ("balanced_accuracy", (1 + 1 + 0.5) / 3),
+        ("f1", (4 / 5 + 1 + 2 / 3) / 3),
+        ("auc", ((7 + 0.5) / 8 + 1 + (6 + 2 * 0.5) / 8) / 3),
+    ],
+)
+def test_a_metric_of_three_classes_is_what_it_is_by_hand(metric: str, value: float) -> None:
+    assert classification_metrics(THREE, threshold=None)[f"val_{metric}"] == pytest.approx(value, abs=1e-6)
+
+
+def test_three_classes_have_no_sensitivity() -> None:
+    names = {name.removeprefix("val_") for name in classification_metrics(THREE, threshold=None)}
+    assert names == {"accuracy", "balanced_accuracy", "log_loss", "auc", "average_precision", "f1"}
+
+
+def test_random_predictions_have_the_metrics_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 2, 500), rng.random(500).astype(np.float32)
+    found = classification_metrics(binary(labels.tolist(), scores.tolist()), threshold=0.3)
+    called = scores >= 0.3
+    assert found == pytest.approx(
+        {
+            "test_accuracy": sk.accuracy_score(labels, called),
+            "test_balanced_accuracy": sk.balanced_accuracy_score(labels, called),
+            "test_log_loss": sk.log_loss(labels, scores.astype(float)),
+            "test_auc": sk.roc_auc_score(labels, scores),
+            "test_average_precision": sk.average_precision_score(labels, scores),
+            "test_f1": sk.f1_score(labels, called),
+            "test_sensitivity": sk.recall_score(labels, called),
+            "test_specificity": sk.recall_score(1 - labels, ~called),
+            "test_brier": sk.brier_score_loss(labels, scores),
+        },
+        abs=1e-6,
+    )
+
+
+def test_every_metric_is_a_plain_number() -> None:
+    for found in (classification_metrics(SMALL, threshold=0.5), classification_metrics(THREE, threshold=None)):
+        assert {type(value) for value in found.values()} == {float}
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_that_miss_one_by_a_rounding_need_no_warning() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(6), 300).astype(np.float32)
+    classification_metrics(multiclass((np.arange(300) % 6).tolist(), rows.tolist()), threshold=None)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medexp.evaluation import plots
+from medexp.evaluation.predictions import Predictions
+
+
+def predictions(seed: int, classes: int = 2) -> Predictions:
+    rng = np.random.default_rng(seed)
+    names = ("clear", "nodule", "mass", "streak")[:classes]
+    probabilities = rng.dirichlet(np.ones(classes), 40).astype(np.float32)
+    return Predictions("test", tuple(map(str, range(40))), np.arange(40) % classes, probabilities, names)
+
+
+def history(seed: int) -> list[dict[str, float]]:
+    rng = np.random.default_rng(seed)
+    keys = ("loss", "auc", "val_loss", "val_auc", "learning_rate")
+    return [{key: float(rng.random()) for key in keys} for _ in range(5)]
+
+
+DRAWINGS: dict[str, Callable[[int, Path], None]] = {
+    "curves": lambda seed, path: plots.draw_curves(history(seed), 2, path),
+    "confusion": lambda seed, path: plots.draw_confusion(predictions(seed), 0.5, path),
+    "confusion of four": lambda seed, path: plots.draw_confusion(predictions(seed, 4), None, path),
+    "roc": lambda seed, path: plots.draw_roc(predictions(seed), 0.5, path),
+    "roc of four": lambda seed, path: plots.draw_roc(predictions(seed, 4), None, path),
+    "precision-recall": lambda seed, path: plots.draw_precision_recall(predictions(seed), 0.5, path),
+    "precision-recall of four": lambda seed, path: plots.draw_precision_recall(predictions(seed, 4), None, path),
+}
+
+
+def drawn(draw: Callable[[Path], None], path: Path) -> np.ndarray:
+    draw(path)
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_picture_has_a_sane_size_and_something_on_it(name: str, tmp_path: Path) -> None:
+    picture = drawn(partial(DRAWINGS[name], 0), tmp_path / "new" / "a.png")
+    height, width, _ = picture.shape
+    assert 300 < height < 1500
+    assert 300 < width < 3000
+    assert 0.01 < (picture < 200).any(axis=2).mean() < 0.9
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_other_data_is_another_picture_and_the_same_the_same(name: str, tmp_path: Path) -> None:
+    first, same, other = (drawn(partial(DRAWINGS[name], seed), tmp_path / "a.png") for seed in (0, 0, 1))
+    assert (first == same).all()
+    assert (first != other).any()
+
+
+def test_the_operating_point_is_marked(tmp_path: Path) -> None:
+    low, high = (
+        drawn(partial(plots.draw_roc, predictions(0), threshold), tmp_path / "a.png") for threshold in (0.2, 0.8)
+    )
+    assert (low != high).any()
+
+
+def test_a_training_of_one_epoch_is_drawn(tmp_path: Path) -> None:
+    blank = history(0)[:1]
+    picture = drawn(partial(plots.draw_curves, blank, 1), tmp_path / "a.png")
+    other = drawn(partial(plots.draw_curves, [{**blank[0], "val_auc": 5.0}], 1), tmp_path / "b.png")
+    assert (picture != other).any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_threshold_that_calls_nothing_positive_is_drawn_without_a_point(tmp_path: Path) -> None:
+    none, half = (
+        drawn(partial(plots.draw_precision_recall, predictions(0), threshold), tmp_path / "a.png")
+        for threshold in (1.0, 0.5)
+    )
+    assert (none != half).any()
