@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -19,6 +20,17 @@ from support import ARTIFACTS, ROOT, Script, free_port, wait_until
 def _quiet_environment() -> None:
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A handler that a test leaves behind would write to the closed output of that test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

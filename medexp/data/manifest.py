@@ -100,8 +100,8 @@ class ManifestSource:
         if len(crossing):
             first, places = crossing.index[0], " and ".join(crossing.iloc[0])
             raise DataError(
-                f"A group must not be in two splits: the test would know it. Received: {len(crossing)} of {len(splits)} "
-                f"groups in {self._path}, the first is {first} in {places}. "
+                f"A group must not be in two splits: the test would know it. Received: {len(crossing)} of "
+                f"{len(splits)} groups in {self._path}, the first is {first} in {places}. "
                 "Correct the column, or let medexp split: data.split_column=null"
             )
 

@@ -115,25 +115,6 @@ def test_a_plain_value_in_an_experiment_file_is_found_to_change_the_label_only(s
     assert "- override /data.aug: strong" in done.stderr
 
 
-def test_a_new_policy_is_one_file(tmp_path: Path) -> None:
-    from shutil import copytree
-
-    from hydra import compose, initialize_config_dir
-
-    from medexp.config.load import load
-    from medexp.config.register import CONF, register
-
-    conf = Path(copytree(CONF, tmp_path / "conf"))
-    (conf / "augmentation" / "mirrored.yaml").write_text(
-        "_target_: medexp.data.augmentation.standard\nname: mirrored\nflip: horizontal\n"
-    )
-    register(conf)
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        config = load(compose("train", overrides=["data.aug=mirrored"]))
-    assert config.data.aug == config.augmentation["name"] == "mirrored"
-    assert config.augmentation["flip"] == "horizontal"
-
-
 def test_efficientnet_with_strong_augmentation_trains(script: Script, outputs: Path) -> None:
     done = script(
         "train", "model=efficientnet", "data.aug=strong", "data.patients=24", "data.size=32", "data.input.height=32",
