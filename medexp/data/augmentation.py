@@ -13,6 +13,7 @@ def standard(
     *,
     name: str,
     flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None,
+    moved: float = 1.0,
     rotation: float = 0.0,
     translation: float = 0.0,
     zoom: float = 0.0,
@@ -25,6 +26,7 @@ def standard(
     Args:
         name: of the policy.
         flip: which mirror images are equally likely.
+        moved: share of the images that are rotated, translated and zoomed; the others keep their pixels exactly.
         rotation: up to this share of a full turn, both ways.
         translation: up to this share of the side, both axes.
         zoom: up to this share larger or smaller.
@@ -43,7 +45,7 @@ def standard(
     if flip in ("vertical", "horizontal_and_vertical"):  # two layers: Keras' own mode for both draws one coin
         policy.append(layers.RandomFlip("vertical"))
     if rotation or translation or zoom:
-        policy.append(RandomAffine(rotation=rotation, translation=translation, zoom=zoom))
+        policy.append(RandomAffine(share=moved, rotation=rotation, translation=translation, zoom=zoom))
     if brightness:
         policy.append(layers.RandomBrightness(brightness, value_range=pixels))
     if contrast:

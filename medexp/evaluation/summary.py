@@ -29,13 +29,9 @@ def print_summary(result: RunResult, *, where: str, log: Path) -> None:
     data, metrics = result.data, result.metrics
     count = sum(data.counts["test"].values())
     synthetic = ", SYNTHETIC images" if data.synthetic else ""
-    table = Table(
-        title=f"Test of the best epoch ({result.best_epoch} of {result.epochs}) on {data.name}: "
-        f"{count} images{synthetic}",
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-    )
+    epoch = f"{result.best_epoch} of {result.epochs}"
+    console.print(f"\nTest of the best epoch ({epoch}) on {data.name}: {count} images{synthetic}", style="bold")
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("metric")
     table.add_column("test", justify="right")
     for key, name in _NAMES.items():

@@ -170,3 +170,10 @@ def test_an_affine_layer_keeps_its_seed_in_its_config() -> None:
     layer = RandomAffine(rotation=0.1, seed=3)
     again = RandomAffine.from_config(layer.get_config())
     assert (applied((again,), IMAGES) == affine(IMAGES, rotation=0.1, seed=3)).all()
+
+
+def test_images_that_are_not_moved_keep_their_pixels_exactly() -> None:
+    same = np.repeat(IMAGES[:1], 60, axis=0)
+    results = applied((RandomAffine(share=0.5, rotation=0.1, translation=0.1, zoom=0.2, seed=1),), same)
+    kept = (results == same).all(axis=(1, 2, 3))
+    assert 15 < kept.sum() < 45
