@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ARTIFACTS, ROOT, Script, free_port, wait_until
@@ -75,9 +77,20 @@ def outputs(tmp_path: Path) -> Path:
     return tmp_path / "outputs"
 
 
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of an empty database in a real PostgreSQL."""
+    import psycopg
+
+    name = f"medexp_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{postgres_server}/{name}"
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a fresh database in a real PostgreSQL, started for the tests."""
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL, started for the tests."""
     initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
     if initdb is None or server is None:
         pytest.skip("PostgreSQL's initdb and postgres are not installed")
@@ -102,9 +115,9 @@ def postgres() -> Iterator[str]:
         [server, "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"],
         user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    url = f"postgresql://medexp:s3cret@127.0.0.1:{port}/postgres"
+    url = f"postgresql://medexp:s3cret@127.0.0.1:{port}"
     try:
-        wait_until(lambda: _connects(psycopg, url), seconds=30, what="PostgreSQL to start")
+        wait_until(lambda: _connects(psycopg, f"{url}/postgres"), seconds=30, what="PostgreSQL to start")
         yield url
     finally:
         process.send_signal(signal.SIGINT)
@@ -133,3 +146,20 @@ def _unprivileged() -> str | None:
 
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in ("postgres", "nobody") if name in names)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A real Chromium without a window, 1280 by 900, that records its console and its requests."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver are not installed")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as opened:
+        yield opened

@@ -5,22 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from support import ROOT, Script, wait_until
+from serving import serving
+from support import Script, wait_until
 
 
 @dataclass(frozen=True)
@@ -44,24 +40,9 @@ def served(script: Script, medmnist: Path, tmp_path_factory: pytest.TempPathFact
     (run,) = (outputs / "runs").iterdir()
     with np.load(medmnist / "pneumoniamnist.npz") as file:
         images, labels = file["test_images"], file["test_labels"][:, 0]
-    log = folder / "serve.log"
-    settings = {"TRACKING_URI": f"sqlite:///{outputs}/mlflow.db", "CACHE": str(folder / "cache"), "PORT": "0"}
-    environment = {**os.environ, **{f"MEDEXP_SERVE_{key}": value for key, value in settings.items()}}
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "serve"], cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_until(lambda: "running on http" in log.read_text(), seconds=30, what="the service")
-        found = re.search(r"running on (http://[\d.:]+)", log.read_text())
-        assert found is not None
-        wait_until(
-            lambda: httpx.get(f"{found[1]}/health/ready").status_code == 200, seconds=30, what="the model to be loaded"
-        )
-        yield Served(found[1], run, images, labels)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+    with serving(folder, tracking_uri=f"sqlite:///{outputs}/mlflow.db") as service:
+        service.wait_ready("1")
+        yield Served(service.url, run, images, labels)
 
 
 def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
@@ -108,31 +89,24 @@ def test_the_model_is_described_with_its_run(served: Served) -> None:
     assert "SYNTHETIC" not in json.dumps(described)
 
 
-def test_a_person_sees_the_prediction_in_the_page(served: Served, tmp_path: Path, artifacts: Path) -> None:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium import webdriver
+def test_a_person_sees_the_prediction_in_the_page(
+    served: Served, browser: Any, tmp_path: Path, artifacts: Path
+) -> None:
     from selenium.webdriver.common.by import By
 
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-        options.add_argument(argument)
     index = int(np.flatnonzero(served.labels == 1)[0])
     (scan := tmp_path / "scan.png").write_bytes(encoded(served.images[index]))
     answer = httpx.post(f"{served.url}/v1/predict", files={"image": ("x.png", scan.read_bytes())}).json()
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
-        browser.get(served.url)
-        wait_until(lambda: browser.find_element(By.ID, "run-id").text, seconds=15, what="the model's run id")
-        assert browser.find_element(By.ID, "run-id").text == served.run.name
-        assert browser.find_element(By.ID, "model-name").text == "medexp"
-        assert browser.find_element(By.ID, "model-version").text.startswith("1")
-        browser.find_element(By.ID, "file").send_keys(str(scan))
-        wait_until(lambda: browser.find_element(By.ID, "label").text, seconds=15, what="the prediction")
-        assert browser.find_element(By.ID, "label").text == answer["label"]
-        shown = browser.find_element(By.ID, "probabilities").text
-        assert f"{100 * answer['probabilities']['pneumonia']:.1f} %" in shown
-        assert browser.get_log("browser") == []
-        time.sleep(0.6)  # the bars grow
-        assert browser.save_screenshot(str(artifacts / "page.png"))
+    browser.get(served.url)
+    wait_until(lambda: browser.find_element(By.ID, "run-id").text, seconds=15, what="the model's run id")
+    assert browser.find_element(By.ID, "run-id").text == served.run.name
+    assert browser.find_element(By.ID, "model-name").text == "medexp"
+    assert browser.find_element(By.ID, "model-version").text.startswith("1")
+    browser.find_element(By.ID, "file").send_keys(str(scan))
+    wait_until(lambda: browser.find_element(By.ID, "label").text, seconds=15, what="the prediction")
+    assert browser.find_element(By.ID, "label").text == answer["label"]
+    shown = browser.find_element(By.ID, "probabilities").text
+    assert f"{100 * answer['probabilities']['pneumonia']:.1f} %" in shown
+    assert browser.get_log("browser") == []
+    time.sleep(0.6)  # the bars grow
+    assert browser.save_screenshot(str(artifacts / "page.png"))
