@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 
+from medexp.config.completion import expand_completion
 from medexp.config.overrides import check_overrides
 from medexp.errors import MedexpError
 
@@ -47,6 +48,7 @@ def run(main: Callable[[], Any], conf: Path, name: str) -> None:
         name: of its primary file.
     """
     try:
+        sys.argv[1:] = expand_completion(sys.argv[1:])
         check_overrides(conf, name)
     except MedexpError as error:
         _fail(error)

@@ -79,6 +79,27 @@ def test_tab_completion_knows_the_policies(script: Script) -> None:
     assert done.stdout.split() == ["data.aug=light", "data.aug=none", "data.aug=strong"]
 
 
+def test_completion_is_turned_on_in_a_real_bash(script: Script) -> None:
+    done = script("train", "-sc", "bash")
+    assert done.returncode == 0, done.stderr
+    line = "python scripts/train.py data.aug=s"
+    ask = f"""
+PATH={Path(sys.executable).parent}:$PATH
+eval "$(python scripts/train.py -sc bash)"
+COMP_LINE='{line}' COMP_POINT={len(line)} COMP_CWORD=2
+hydra_bash_completion
+echo "FOUND ${{COMPREPLY[*]}}"
+"""
+    found = subprocess.run(["bash", "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "FOUND data.aug=strong" in found.stdout, found.stderr
+
+
+def test_completion_for_another_shell_lists_those_there_are(script: Script) -> None:
+    done = script("train", "-sc", "csh")
+    assert done.returncode == 1
+    assert "Available: bash, fish, zsh" in done.stderr
+
+
 def test_every_problem_is_reported_at_once(script: Script) -> None:
     done = script("train", "trainer.max_epochs=many", "optimizer.learning_rat=1", "model=resnet", "data.positive=3")
     assert done.returncode == 1
