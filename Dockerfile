@@ -9,7 +9,7 @@ COPY requirements-serve.lock /
 RUN python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python install --quiet --no-cache-dir --require-hashes -r /requirements-serve.lock
 COPY serve /app/serve
-COPY medexp/__init__.py medexp/errors.py medexp/types.py /app/medexp/
+COPY medexp/__init__.py medexp/errors.py medexp/redact.py medexp/types.py /app/medexp/
 COPY medexp/imaging /app/medexp/imaging
 COPY medexp/registry/__init__.py medexp/registry/bundle.py medexp/registry/engine.py /app/medexp/registry/
 COPY conf/serve.yaml /app/conf/

@@ -23,8 +23,10 @@ install: $(STAMP)  ## make .venv from requirements.lock
 demo: $(STAMP)  ## train on synthetic images: the whole job in one command
 	$(BIN)/python scripts/train.py
 
-ui: $(STAMP)  ## compare runs in MLflow's own pages, on this machine only
-	$(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/outputs/mlflow.db \
+STORE ?= sqlite:///$(CURDIR)/outputs/mlflow.db
+ui: $(STAMP)  ## compare runs in MLflow's own pages, on this machine only (another store: make ui STORE=...)
+	@mkdir -p outputs
+	$(BIN)/mlflow server --backend-store-uri $(STORE) \
 	  --default-artifact-root file://$(CURDIR)/outputs/mlartifacts --host 127.0.0.1 --port 5000 --workers 1
 
 serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000

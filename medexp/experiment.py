@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from medexp.config.flatten import as_composed, flatten, task_overrides
 from medexp.config.instantiate import instantiate
 from medexp.config.schema import TrainConfig
-from medexp.errors import MedexpError, TrainingError
+from medexp.errors import ConfigError, MedexpError, TrainingError
 from medexp.logs import FILE_ONLY, run_log
 from medexp.tracking.base import Run, Tracker
 from medexp.tracking.environment import environment
@@ -45,6 +45,7 @@ def train(config: TrainConfig) -> RunResult:
         MedexpError: what a user can mend. Anything unexpected becomes a TrainingError that names the log,
             where the traceback is.
     """
+    _make(config.paths.outputs)
     tracker: Tracker = instantiate("logger", config.logger)
     with killable(), tracker.start(config.name, parent=config.sweep.parent, tags=_tags(config)) as run:
         folder = config.paths.outputs / "runs" / run.id
@@ -63,11 +64,19 @@ def train(config: TrainConfig) -> RunResult:
                 ) from error
             except BaseException as signal:
                 logger.error("stopped by %s", type(signal).__name__, extra=FILE_ONLY)
+                logger.error("run %s was stopped; its log: %s", run.id, folder / LOG)
                 raise
             finally:
                 _keep(run, folder / LOG)
     _say(result, tracker, folder, sweeping=config.sweep.parent is not None)
     return result
+
+
+def _make(outputs: Path) -> None:
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"paths.outputs: cannot be written ({error.strerror}). Received: {outputs}.") from error
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,7 @@ def _run(config: TrainConfig, run: Run, folder: Path) -> RunResult:
     trainer: Trainer = instantiate("trainer", config.trainer)
     session.reset(seed=config.seed, precision=trainer.precision)
     objective = Objective(config.objective.metric, config.objective.mode)
+    module = _module(config)
 
     # ---- record what was asked for, before anything can go wrong
     _record(config, run, folder)
@@ -103,7 +113,6 @@ def _run(config: TrainConfig, run: Run, folder: Path) -> RunResult:
     _say_data(spec)
 
     # ---- fit
-    module = _module(config)
     fit = trainer.fit(
         module,
         data,
@@ -120,10 +129,13 @@ def _run(config: TrainConfig, run: Run, folder: Path) -> RunResult:
     evaluation = _evaluate(model, data, spec)
     metrics = {**fit.best, **evaluation.metrics}
     _draw(fit, evaluation, folder)
+    best = {f"best_{name}": value for name, value in fit.best.items() if name in _selecting(fit.best, objective)}
     run.log_metrics(
-        {f"best_{objective.metric}": fit.best[objective.metric], "best_epoch": fit.best_epoch, **evaluation.metrics},
+        {**best, "best_epoch": fit.best_epoch, **evaluation.metrics},
         step=0,  # of the whole run: MLflow draws bars, not a point on a curve
     )
+    for name in ("history.csv", "predictions", "plots"):
+        run.log_files(folder / name, name if (folder / name).is_dir() else "")
 
     # ---- export
     bundle = _export(config, model, data, evaluation, run, folder)
@@ -143,8 +155,7 @@ def _run(config: TrainConfig, run: Run, folder: Path) -> RunResult:
         seconds=fit.seconds,
     )
     (folder / RESULT).write_text(json.dumps(asdict(result), indent=2, default=str) + "\n")
-    for name in ("history.csv", "predictions", "plots", RESULT):
-        run.log_files(folder / name, name if (folder / name).is_dir() else "")
+    run.log_files(folder / RESULT)
     return result
 
 
@@ -175,6 +186,11 @@ def _record(config: TrainConfig, run: Run, folder: Path) -> None:
     run.log_tags({**tags, **versions})
     for name in ("config.yaml", "environment.json"):
         run.log_files(folder / name)
+
+
+def _selecting(metrics: Mapping[str, float], objective: Objective) -> set[str]:
+    """The metrics that a promotion may compare: those of validation, and the objective."""
+    return {name for name in metrics if name.startswith("val_")} | {objective.metric}
 
 
 def _data(config: TrainConfig) -> DataModule:
@@ -231,10 +247,17 @@ def _evaluate(model: keras.Model, data: DataModule, spec: DataSpec) -> _Evaluati
 
 
 def _predict(model: keras.Model, data: DataModule, spec: DataSpec, split: Any) -> Predictions:
+    import numpy as np
+
     from medexp.evaluation.predictions import Predictions
 
     part = data.arrays(split)
     probabilities = model.predict(part.images, batch_size=256, verbose=0)
+    if not np.isfinite(probabilities).all():
+        raise TrainingError(
+            f"The training diverged. Received: no numbers as probabilities of {split}, from the best weights there "
+            "were. Try a smaller optimizer.learning_rate"
+        )
     return Predictions(split, part.keys, part.labels, probabilities, spec.class_names)
 
 
@@ -325,4 +348,5 @@ def _say(result: RunResult, tracker: Tracker, folder: Path, *, sweeping: bool) -
         return
     from medexp.evaluation.summary import print_summary
 
-    print_summary(result, where=tracker.where(result.run_id), log=folder / LOG)
+    elsewhere = " ".join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
+    print_summary(result, where=tracker.where(result.run_id), log=folder / LOG, elsewhere=elsewhere)

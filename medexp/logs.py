@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medexp.redact import redact
+
 CONSOLE = "medexp-console"
 FILE = "medexp-file"
 FILE_ONLY = {"file_only": True}
+
+
+class _WithoutPasswords(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
 
 
 @contextmanager
@@ -28,7 +35,7 @@ def run_log(path: Path, *, run_id: str, console_level: str = "INFO") -> Iterator
     outermost = not any(handler.get_name() == FILE for handler in root.handlers)
     file = logging.FileHandler(path, encoding="utf-8")
     file.set_name(FILE)
-    file.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {run_id} %(name)s: %(message)s"))
+    file.setFormatter(_WithoutPasswords(f"%(asctime)s %(levelname)s {run_id} %(name)s: %(message)s"))
     file.setLevel(logging.INFO)
     root.addHandler(file)
     root.setLevel(logging.INFO)

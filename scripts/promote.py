@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> None:
             objective=Objective(config.objective.metric, config.objective.mode),
             run=config.run,
             sweep=config.sweep,
-            data=config.data,
+            data=config.dataset,
             accept_worse=config.accept_worse,
             accept_other_data=config.accept_other_data,
             apply=config.apply,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import tempfile
 from collections.abc import Callable
@@ -36,24 +37,33 @@ class BundleCache:
             RegistryError: it cannot be fetched, or what was fetched is damaged.
         """
         path = self._folder / quote(version.name, safe="") / f"{version.number}-{version.model_id}"
-        if path.exists():
-            try:
-                return self._open(path)
-            except (RegistryError, OSError) as error:
-                logger.warning("the cached bundle is fetched again: %s", error)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as temporary:
-                fetched = download(version, Path(temporary) / "new")
-                self._open(fetched)
-                if path.exists():
-                    path.rename(Path(temporary) / "damaged")
-                fetched.rename(path)
+            with (path.parent / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed, or the process killed
+                return self._kept(path) or self._fetch(version, path, download)
         except OSError as error:
             raise RegistryError(
                 f"The bundle cannot be kept on disk ({error}). Received: cache={self._folder}. "
                 "Name a folder that the service may write to."
             ) from error
+
+    def _kept(self, path: Path) -> Bundle | None:
+        if not path.exists():
+            return None
+        try:
+            return self._open(path)
+        except (RegistryError, OSError) as error:
+            logger.warning("the cached bundle is fetched again: %s", error)
+            return None
+
+    def _fetch(self, version: Version, path: Path, download: Callable[[Version, Path], Path]) -> Bundle:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as temporary:
+            fetched = download(version, Path(temporary) / "new")
+            self._open(fetched)
+            if path.exists():
+                path.rename(Path(temporary) / "damaged")
+            fetched.rename(path)
         return self._open(path)
 
     def _open(self, path: Path) -> Bundle:

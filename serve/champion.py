@@ -54,6 +54,7 @@ class Champion:
         self._cache = cache
         self._seconds = refresh_seconds
         self._broken: Version | None = None
+        self._why = ""
         self._attempts = 0
         self._not_before = 0.0
         self.state = State()
@@ -95,12 +96,16 @@ class Champion:
     def _load(self, version: Version) -> Served:
         """Open and try `version`. One that was broken is tried again after ever longer pauses."""
         if version == self._broken and time.monotonic() < self._not_before:
-            raise RegistryError(self.state.problem)
+            raise RegistryError(self._why)
         self._attempts = self._attempts + 1 if version == self._broken else 1
         self._broken = version
         self._not_before = time.monotonic() + min(self._seconds * 2**self._attempts, _LONGEST_PAUSE)
-        bundle = self._cache.open(version, self._store.download)
-        _warm_up(bundle)
+        try:
+            bundle = self._cache.open(version, self._store.download)
+            _warm_up(bundle)
+        except Exception as error:
+            self._why = str(error)
+            raise
         self._broken = None
         return Served(version, bundle)
 

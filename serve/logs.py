@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 
-from serve.redact import redact
+from medexp.redact import redact
 
 NAME = "serve"
 FACTS = ("request_id", "method", "path", "status", "ms", "model_version", "run_id")

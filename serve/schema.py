@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
+from medexp.redact import redact
 from serve.errors import StoreUnavailableError
-from serve.redact import redact
 
 _TIMEOUT = 5  # seconds to reach a database server
 

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from medexp.errors import ConfigError, unknown
 from medexp.imaging.decode import MAX_PIXELS
-from serve.redact import redact
+from medexp.redact import redact
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "MEDEXP_SERVE_"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medexp.errors import RegistryError
+from medexp.redact import redact
 from serve.errors import FIRST_STEPS, NoChampionError, StoreUnavailableError
-from serve.redact import redact
 from serve.schema import require_schema
 from serve.version import Version
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn
@@ -14,6 +15,7 @@ from medexp.config.instantiate import instantiate
 from medexp.config.load import load
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError, TrainingError
+from medexp.redact import redact
 from medexp.sweep.leaderboard import print_leaderboard
 from medexp.sweep.parent import open_parent
 from medexp.tracking.base import Tracker
@@ -52,7 +54,7 @@ def sweep(
                 parent_id = parent.id
                 with open_dict(master):
                     master.hydra.sweep.dir = str(folder / parent.id)
-                (folder / parent.id / "multirun.yaml").write_text(OmegaConf.to_yaml(master))
+                (folder / parent.id / "multirun.yaml").write_text(redact(OmegaConf.to_yaml(master)))
                 results = launcher.launch([[*job, f"sweep.parent={parent.id}"] for job in jobs], initial_job_idx=0)
                 _raise_failures(jobs, results)
         finally:
@@ -66,13 +68,20 @@ def sweep(
         return results
 
 
+SHARED = ("objective", "tracking", "paths")
+
+
 def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig) -> TrainConfig:
     """The configuration shared by all jobs; a ConfigError lists every job that cannot run."""
     problems: dict[str, list[str]] = {}
     config: TrainConfig | None = None
+    shared: dict[str, Any] = {}
     for job in jobs:
         try:
             config = load(loader.load_sweep_config(master, list(job)))
+            for key in SHARED:
+                if shared.setdefault(key, getattr(config, key)) != getattr(config, key):
+                    raise ConfigError(f"{key}: must be the same in all jobs of a sweep: they have one parent.")
         except ConfigError as error:
             problems.setdefault(str(error), []).append(" ".join(job))
     if problems:

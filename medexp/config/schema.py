@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Node = dict[str, Any]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length=1)]
+
+
+SMALLER_IS_BETTER = ("loss", "log_loss", "brier")
+LARGER_IS_BETTER = ("auc", "accuracy", "balanced_accuracy", "average_precision", "f1", "sensitivity", "specificity")
 
 
 class Shell(BaseModel):
@@ -21,8 +26,18 @@ class Shell(BaseModel):
 class ObjectiveConfig(Shell):
     """The metric that selects the best epoch, and its direction."""
 
-    metric: str
+    metric: Name
     mode: Literal["max", "min"]
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ObjectiveConfig:
+        if self.metric.startswith("test_"):
+            raise ValueError(f"the test set must not select: {self.metric} becomes val_{self.metric[5:]}")
+        name = self.metric.removeprefix("val_")
+        wanted = "min" if name in SMALLER_IS_BETTER else "max" if name in LARGER_IS_BETTER else self.mode
+        if wanted != self.mode:
+            raise ValueError(f"of {self.metric} the best is the {wanted}imum: objective.mode={wanted}")
+        return self
 
 
 class TrackingConfig(Shell):
@@ -36,8 +51,8 @@ class TrackingConfig(Shell):
 class RuntimeConfig(Shell):
     """The process: Keras backend and what the console shows (the log file always has everything)."""
 
-    backend: Literal["tensorflow", "jax", "torch"]
-    console_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    backend: Literal["tensorflow"]
+    console_level: Literal["INFO", "WARNING", "ERROR"]
 
 
 class PathsConfig(Shell):
@@ -82,7 +97,7 @@ class DataConfig(Shell):
 
     name: str
     aug: str
-    positive: str | None
+    positive: Name | None
     batch_size: Positive
     input: InputConfig
     split: SplitConfig
@@ -119,9 +134,9 @@ class StoreConfig(Shell):
 class PromoteConfig(Shell):
     """Everything that `scripts/promote.py` takes."""
 
-    run: str | None
-    sweep: str | None
-    data: str | None
+    run: Name | None
+    sweep: Name | None
+    dataset: Name | None
     objective: ObjectiveConfig
     model_name: str
     apply: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from medexp.data.splits import split_by_group
 from medexp.errors import DataError, unknown
 from medexp.imaging.prepare import prepare
 from medexp.types import SPLITS, DataSpec, InputSpec, Split, digest_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -180,10 +183,13 @@ class DataModule:
     def _digest(self, class_names: tuple[str, ...]) -> str:
         """Of pixels, labels and splits: equal wherever the files lie and whatever they are called."""
         parts = {}
+        homes: dict[str, set[str]] = {}
         for split, part in self._arrays.items():
-            rows = sorted(
-                hashlib.sha256(image.tobytes()).hexdigest() + class_names[label]
-                for image, label in zip(part.images, part.labels, strict=True)
-            )
-            parts[split] = digest_of(rows)
+            hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in part.images]
+            parts[split] = digest_of(sorted(h + class_names[i] for h, i in zip(hashes, part.labels, strict=True)))
+            for image in hashes:
+                homes.setdefault(image, set()).add(split)
+        shared = sum(len(splits) > 1 for splits in homes.values())
+        if shared:
+            logger.warning("%d images stand in more than one split: the scores of those splits are flattered", shared)
         return digest_of({"input": self._input.digest, "classes": class_names, "splits": parts})

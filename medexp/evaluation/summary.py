@@ -23,8 +23,11 @@ _NAMES = {
 }
 
 
-def print_summary(result: RunResult, *, where: str, log: Path) -> None:
-    """Print the test metrics of the best epoch, and where to look next, to standard output."""
+def print_summary(result: RunResult, *, where: str, log: Path, elsewhere: str = "") -> None:
+    """Print the test metrics of the best epoch, and where to look next, to standard output.
+
+    `elsewhere` is the overrides that put the store at another place than the default.
+    """
     console = wide_console()
     data, metrics = result.data, result.metrics
     count = sum(data.counts["test"].values())
@@ -44,12 +47,9 @@ def print_summary(result: RunResult, *, where: str, log: Path) -> None:
             "validation split (Youden's index)."
         )
     console.print(f"Selected by {result.objective.metric} = {result.score:.4f}; trained in {result.seconds:.0f} s.\n")
-    for name, text in (
-        ("run id", result.run_id),
-        ("folder", str(result.run_dir)),
-        ("log", str(log)),
-        ("compare", where),
-        ("promote", "python scripts/promote.py"),
-        ("serve", "make serve"),
-    ):
+    hints = {"run id": result.run_id, "folder": str(result.run_dir), "log": str(log), "compare": where}
+    if result.model_uri is not None:
+        hints["promote"] = f"python scripts/promote.py {elsewhere}".rstrip()
+        hints["serve"] = "make serve" if not elsewhere else "python -m serve, with MEDEXP_SERVE_TRACKING_URI"
+    for name, text in hints.items():
         console.print(f"  {name:<8} {text}")

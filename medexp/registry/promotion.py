@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medexp.errors import RegistryError
-from medexp.tracking.store import default_store, open_client, store_errors
+from medexp.tracking.store import default_store, open_client, sole_user, store_errors
 from medexp.types import Objective
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Promotion:
         """
         if proposal.refusal is not None:
             raise RegistryError(proposal.refusal)
-        with store_errors(self._uri):
+        with store_errors(self._uri), sole_user(self._uri):
             now, then = self._champion_version(), proposal.champion.version if proposal.champion else None
             if (now.version if now else None) != then:
                 raise RegistryError(
@@ -224,16 +224,16 @@ class Promotion:
         sets = Counter((c.data, c.digest) for c in (chosen or found))
         listed = "; ".join(f"{name} {digest} ({count} runs)" for (name, digest), count in sorted(sets.items()))
         if not chosen and data is not None:
-            raise RegistryError(f"There is no run on this data. Received: data={data}. Available: {listed}.")
+            raise RegistryError(f"There is no run on this data. Received: dataset={data}. Available: {listed}.")
         if not chosen and champion is not None:
             raise RegistryError(
                 f"There is no run on the champion's data. Received: champion on {champion.data} {champion.digest}, "
-                f"runs on {listed}. To change the data: data=<name> accept_other_data=true"
+                f"runs on {listed}. To change the data: dataset=<name> accept_other_data=true"
             )
         if len(sets) > 1:
             raise RegistryError(
                 f"These runs were measured on different data, no number compares them. Received: {listed}. "
-                "Choose: data=<name or digest>"
+                "Choose: dataset=<name or digest>"
             )
         return chosen
 

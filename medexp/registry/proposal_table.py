@@ -23,9 +23,10 @@ def print_proposal(proposal: Proposal) -> None:
         title_style="bold",
         box=SIMPLE_HEAD,
     )
-    table.add_column("")
-    table.add_column("candidate", no_wrap=True)
-    table.add_column("champion" if champion is None else f"champion (version {champion.version})", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("candidate", overflow="fold", min_width=34)
+    heading = "champion" if champion is None else f"champion (version {champion.version})"
+    table.add_column(heading, overflow="fold", min_width=34)
     table.add_row("run", candidate.name, champion.name if champion else "none yet")
     table.add_row("run id", candidate.run_id, champion.run_id if champion else "")
     table.add_row(
@@ -43,7 +44,7 @@ def print_proposal(proposal: Proposal) -> None:
     for place, other in enumerate(proposal.ranked[1:_SHOWN], 2):
         console.print(f"  {place}. {other.score:.4f}  {other.name}  {other.run_id}")
     for (name, digest), count in sorted(proposal.elsewhere.items()):
-        console.print(f"  Not compared: {count} on other data, {name}. To see: data={digest} accept_other_data=true")
+        console.print(f"  Not compared: {count} on other data, {name}. To see: dataset={digest} accept_other_data=true")
     if candidate.synthetic:
         console.print("  The candidate was trained on SYNTHETIC images: it must not be used on patients.")
 

@@ -1,4 +1,4 @@
-"""Let a SIGTERM unwind the program, so that runs are closed on the way."""
+"""Let SIGTERM, or a closed terminal, unwind the program, so that runs are closed on the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def killable() -> Iterator[None]:
-    """While it lasts, SIGTERM raises SystemExit(143) in the main thread, as Ctrl-C raises KeyboardInterrupt.
+    """While it lasts, SIGTERM and SIGHUP raise SystemExit(128 + number) in the main thread, like Ctrl-C its own.
 
     Does nothing in other threads, which receive no signals.
     """
@@ -22,8 +22,9 @@ def killable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

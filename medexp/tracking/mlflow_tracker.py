@@ -68,7 +68,10 @@ class MlflowTracker:
         experiment = experiment_id(client, self._uri, self._experiment, self._artifacts)
         with store_errors(self._uri):
             found = client.search_runs(
-                [experiment], f"tags.`mlflow.parentRunId` = '{parent}'", order_by=["attributes.start_time ASC"]
+                [experiment],
+                f"tags.`mlflow.parentRunId` = '{parent}'",
+                order_by=["attributes.start_time ASC"],
+                max_results=10_000,
             )
         return tuple(
             Child(
@@ -83,7 +86,7 @@ class MlflowTracker:
 
     def where(self, run_id: str) -> str:
         """Say which experiment, and what shows it."""
-        return f"make ui, experiment {self._experiment!r}, run {run_id}"
+        return f"make ui (of {redacted(self._uri)}), experiment {self._experiment!r}, run {run_id}"
 
     def _close(self, client: MlflowClient, run_id: str, status: str) -> None:
         """Close after a failure, which is what the user must see, even where the store is gone."""

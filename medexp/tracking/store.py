@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from medexp.errors import MedexpError, TrackingError
+from medexp.redact import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,7 +42,7 @@ def open_client(uri: str, *, create: bool = True) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits minutes for a dead server
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.pop("MLFLOW_RUN_ID", None)  # it would win over every explicit parent
-    with store_errors(uri), _sole_user(uri):
+    with store_errors(uri), sole_user(uri):
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -56,7 +56,7 @@ def experiment_id(client: MlflowClient, uri: str, name: str, artifacts: str) -> 
     Raises:
         TrackingError: the experiment was deleted in MLflow.
     """
-    with store_errors(uri), _sole_user(uri):
+    with store_errors(uri), sole_user(uri):
         found = client.get_experiment_by_name(name)
         if found is None:
             location = (Path(artifacts).absolute() / quote(name, safe="")).as_uri() if is_database(uri) else None
@@ -75,8 +75,8 @@ def is_database(uri: str) -> bool:
 
 
 def redacted(value: Any) -> Any:
-    """Return a text with the password of every URL in it replaced; other values as they are."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]+@", r"\1:***@", value) if isinstance(value, str) else value
+    """Return a text without the passwords in it; other values as they are."""
+    return redact(value) if isinstance(value, str) else value
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def store_errors(uri: str) -> Iterator[None]:
         reason = redacted(str(error)).strip().partition("\n")[0][:300]
         raise TrackingError(
             f"The tracking store failed ({type(error).__name__}: {reason}). Received: tracking.uri={redacted(uri)}. "
-            "Override: tracking.uri=sqlite:////absolute/path/mlflow.db, or logger=none to train without it"
+            "Override: tracking.uri=sqlite:////absolute/path/mlflow.db; training without a store: logger=none"
         ) from error
 
 
@@ -108,8 +108,11 @@ def default_store(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _sole_user(uri: str) -> Iterator[None]:
-    """Hold the store's lock; for a database server, find out within seconds whether it answers."""
+def sole_user(uri: str) -> Iterator[None]:
+    """Hold the store's lock; for a database server, find out within seconds whether it answers.
+
+    A tracking server has none: what is done under this lock is then not atomic between machines.
+    """
     kind = uri.partition(":")[0].partition("+")[0]
     if kind == "sqlite":
         from filelock import FileLock
@@ -136,7 +139,7 @@ def _sole_user_of_server(uri: str, kind: str) -> Iterator[None]:
     except ImportError as error:
         raise TrackingError(
             f"The database driver is not installed ({error}). Received: tracking.uri={redacted(uri)}. "
-            "Install the extra `postgres`: pip install medexp[postgres]"
+            "In the checkout: .venv/bin/pip install -e .[postgres]"
         ) from error
     try:
         with engine.connect() as connection:

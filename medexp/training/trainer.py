@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import keras
 
-from medexp.errors import TrainingError
+from medexp.errors import ConfigError, TrainingError
 from medexp.training.callbacks import EpochReport, OnEpoch
 from medexp.types import DataSpec, FitResult, Objective
 
@@ -50,6 +51,9 @@ class Trainer:
         precision: Keras' dtype policy; set before the network is built.
         jit_compile: compile with XLA.
         steps_per_epoch: None for all images, or that many batches.
+
+    Raises:
+        ConfigError: less than one epoch or step.
     """
 
     def __init__(
@@ -60,6 +64,9 @@ class Trainer:
         jit_compile: bool = False,
         steps_per_epoch: int | None = None,
     ) -> None:
+        for name, value in (("max_epochs", max_epochs), ("steps_per_epoch", steps_per_epoch)):
+            if value is not None and value < 1:
+                raise ConfigError(f"trainer.{name}: should be 1 or more. Received: {value}.")
         self.precision = precision
         self._max_epochs = max_epochs
         self._jit_compile = jit_compile
@@ -138,7 +145,7 @@ class BestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare and save."""
         value = float((logs or {})[self._objective.metric])
-        if value == value and (self.epoch is None or self._objective.better(value, self._value)):
+        if math.isfinite(value) and (self.epoch is None or self._objective.better(value, self._value)):
             self._network.save_weights(self.path)
             self.epoch, self._value = epoch + 1, value
 

@@ -127,6 +127,22 @@ def test_a_wrong_job_of_a_sweep_is_found_before_any_job_starts(script: Script, o
     assert not outputs.exists() or not list(outputs.glob("runs/*"))
 
 
+def test_jobs_of_a_sweep_share_their_objective(script: Script) -> None:
+    done = script("train", "-m", "objective.metric=val_auc,val_accuracy")
+    assert done.returncode == 1
+    assert "objective: must be the same in all jobs of a sweep" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [("val_loss", "objective.mode=min"), ("test_auc", "the test set must not select"), ("val_f1", "")],
+)
+def test_an_objective_that_would_select_the_worst_is_refused(metric: str, text: str, script: Script) -> None:
+    done = script("train", f"objective.metric={metric}", "trainer.max_epochs=many")
+    assert text in done.stderr
+    assert ("objective" in done.stderr) == bool(text)
+
+
 def test_a_plain_value_in_an_experiment_file_is_found_to_change_the_label_only(script: Script, tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndata:\n  aug: strong\n")
@@ -179,18 +195,18 @@ def test_a_folder_per_class_trains(script: Script, outputs: Path, tmp_path: Path
     from PIL import Image
 
     rng = np.random.default_rng(0)
-    for name, level in (("dark", 40), ("bright", 200)):
+    for name, level in (("0", 40), ("1", 200)):
         for number in range(20):
             path = tmp_path / "images" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.normal(level, 20, (24, 24)).clip(0, 255).astype("uint8")).save(path)
     arguments = ["data=folder", "data.root=images", "data.input.height=32", "model.filters=[8]", "trainer.max_epochs=2"]
     refused = script("train", *arguments, f"paths.outputs={outputs}", cwd=tmp_path)
-    assert "data.positive=bright or data.positive=dark" in refused.stderr
-    done = script("train", *arguments, "data.positive=bright", f"paths.outputs={outputs}", cwd=tmp_path)
+    assert "data.positive=0 or data.positive=1" in refused.stderr
+    done = script("train", *arguments, "data.positive=0", f"paths.outputs={outputs}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (path,) = outputs.glob("runs/*/result.json")
-    assert json.loads(path.read_text())["data"]["class_names"] == ["dark", "bright"]
+    assert json.loads(path.read_text())["data"]["class_names"] == ["1", "0"]
 
 
 def test_a_data_set_that_is_nowhere_names_url_folder_and_phantom(script: Script, outputs: Path, tmp_path: Path) -> None:

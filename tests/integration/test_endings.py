@@ -44,8 +44,8 @@ def start(outputs: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(
     ("number", "status", "code"),
-    [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130)],
-    ids=["SIGTERM", "Ctrl-C"],
+    [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130), (signal.SIGHUP, "KILLED", 129)],
+    ids=["SIGTERM", "Ctrl-C", "closed terminal"],
 )
 def test_a_stopped_training_is_killed_in_the_store(
     outputs: Path, number: signal.Signals, status: str, code: int
@@ -58,6 +58,7 @@ def test_a_stopped_training_is_killed_in_the_store(
     (run,) = runs_of(outputs)
     assert run.info.status == status
     assert "stopped by" in (outputs / "runs" / run.info.run_id / "run.log").read_text()
+    assert f"run {run.info.run_id} was stopped" in stderr
 
 
 def test_a_stopped_sweep_closes_the_parent_and_the_child(outputs: Path) -> None:
@@ -93,6 +94,13 @@ def test_a_data_error_is_one_sentence_and_a_failed_run(script: Script, outputs: 
     assert "Traceback" not in done.stderr
     (run,) = runs_of(outputs)
     assert run.info.status == "FAILED"
+
+
+def test_outputs_that_cannot_be_written_are_named(script: Script) -> None:
+    done = script("train", *TINY, "paths.outputs=/proc/nothing")
+    assert done.returncode == 1
+    assert "paths.outputs" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_metric_stops_after_the_first_epoch_and_lists_what_there_is(script: Script, outputs: Path) -> None:

@@ -134,7 +134,7 @@ def test_runs_on_other_data_are_not_compared(uri: str) -> None:
 def test_several_data_sets_without_a_champion_ask_which(uri: str) -> None:
     record(uri, 0.8)
     record(uri, 0.9, data=replace(DATA, name="breast", digest="bbbb"))
-    with pytest.raises(RegistryError, match=r"breast bbbb \(1 runs\); chest aaaa \(1 runs\).*data="):
+    with pytest.raises(RegistryError, match=r"breast bbbb \(1 runs\); chest aaaa \(1 runs\).*dataset="):
         promotion(uri).propose()
     assert promotion(uri).propose(data="chest").candidate.data == "chest"
 
@@ -185,5 +185,54 @@ def test_the_script_shows_then_applies(script: Script, uri: str) -> None:
     assert aliases(uri) == {"champion": best}
     wrong = script("promote", f"tracking.uri={uri}", "aply=true", "sweep=1", "run=2")
     assert wrong.returncode == 1
+    assert "1 problem:" in wrong.stderr
     assert "Did you mean apply?" in wrong.stderr
     assert json.dumps(aliases(uri)) == json.dumps({"champion": best})
+
+
+def test_the_command_that_a_refusal_prints_works(script: Script, uri: str) -> None:
+    first = record(uri, 0.8)
+    other = record(uri, 0.9, data=replace(DATA, name="breast", digest="bbbb"))
+    store = f"tracking.uri={uri}"
+    assert "Choose: dataset=<name or digest>" in script("promote", store).stderr
+    assert "Version 1 of medexp is champion" in script("promote", store, "dataset=aaaa", "apply=true").stdout
+    assert aliases(uri) == {"champion": first}
+    (hint,) = [line for line in script("promote", store).stdout.splitlines() if "Not compared" in line]
+    overrides = hint.partition("To see: ")[2].split()
+    assert "Version 2 of medexp is champion" in script("promote", store, *overrides, "apply=true").stdout
+    assert aliases(uri) == {"champion": other, "previous": first}
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("run=", "run: string should have at least 1 character"),
+        ("objective.metric=test_auc", "the test set must not select"),
+        ("objective.metric=val_loss", "objective.mode=min"),
+    ],
+)
+def test_what_would_promote_by_accident_is_refused(script: Script, uri: str, override: str, text: str) -> None:
+    record(uri, 0.8)
+    done = script("promote", f"tracking.uri={uri}", override, "apply=true")
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_first_promotions_at_once_make_one_champion(uri: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    only = record(uri, 0.8)
+    proposals = [promotion(uri).propose() for _ in range(2)]
+
+    def apply(proposal: Any) -> str:
+        try:
+            return promotion(uri).apply(proposal)
+        except RegistryError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(pool.map(apply, proposals))
+    assert outcomes[0] == "1"
+    assert "changed meanwhile" in outcomes[1]
+    assert aliases(uri) == {"champion": only}

@@ -68,7 +68,7 @@ def test_a_sweep_on_postgresql_has_a_parent_and_children(postgres: str, script: 
 
 
 def test_a_password_is_recorded_nowhere(postgres: str, script: Script, outputs: Path) -> None:
-    done = script("train", *TINY, f"tracking.uri={postgres}", f"paths.outputs={outputs}")
+    done = script("train", "-m", "seed=0", *TINY, f"tracking.uri={postgres}", f"paths.outputs={outputs}")
     assert done.returncode == 0, done.stderr
     files = [path for path in outputs.rglob("*") if path.is_file()]
     assert files

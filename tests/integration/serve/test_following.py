@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -152,3 +153,38 @@ def test_wrong_settings_end_in_one_message(tmp_path: Path) -> None:
         "Received: 'postgres://me:***@host/db'", "Did you mean 'MEDEXP_SERVE_MAX_BYTES'?",
     ):  # fmt: skip
         assert text in done.stderr
+
+
+def test_several_services_share_a_cache(registry: Registry, tmp_path: Path) -> None:
+    from serve.cache import BundleCache
+    from serve.store import ModelStore
+
+    store = ModelStore(uri=registry.uri, name="medexp", alias="champion")
+    version = store.resolve()
+    for attempt in range(10):
+        folder = tmp_path / str(attempt)
+        with ThreadPoolExecutor(3) as pool:
+            opened = list(pool.map(lambda _, at=folder: BundleCache(at).open(version, store.download), range(3)))
+        assert {bundle.passport.run_id for bundle in opened} == {"a" * 32}
+
+
+def test_a_version_that_stays_broken_keeps_its_own_reason(bundle: Path, tmp_path: Path) -> None:
+    from serve.cache import BundleCache
+    from serve.champion import Champion
+    from serve.store import ModelStore
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    registry = Registry(uri, tmp_path / "artifacts")
+    store = ModelStore(uri=uri, name="medexp", alias="champion")
+    champion = Champion(store, BundleCache(tmp_path / "cache"), refresh_seconds=60)
+    good = registry.register(bundle)
+    champion.state = champion.look()
+    broken = variant(bundle, tmp_path / "v2", run_id="c" * 32)
+    (broken / "model.tflite").write_bytes(b"damaged")
+    bad = registry.register(broken)
+    champion.state = champion.look()
+    registry.appoint(good)
+    champion.state = champion.look()
+    assert champion.state.problem is None
+    registry.appoint(bad)
+    assert "was changed after it was written" in str(champion.look().problem)

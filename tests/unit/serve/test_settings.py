@@ -10,7 +10,7 @@ import yaml
 from support import ROOT
 
 from medexp.errors import ConfigError
-from serve.redact import redact
+from medexp.redact import redact
 from serve.settings import Settings, load_settings
 
 

@@ -16,6 +16,8 @@ from medexp.tracking.store import is_database, open_client, redacted, store_erro
         ("postgresql://me:s3cret@host/db", "postgresql://me:***@host/db"),
         ("uri=postgresql+psycopg://me:p:w@host/db seed=1", "uri=postgresql+psycopg://me:***@host/db seed=1"),
         ("http://me:a@one http://you:b@two", "http://me:***@one http://you:***@two"),
+        ("postgresql://me:s3@cret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://host/db?user=me&password=s3cret&x=1", "postgresql://host/db?user=me&password=***&x=1"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
         (3, 3),
         (None, None),
