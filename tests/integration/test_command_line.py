@@ -101,14 +101,14 @@ def test_completion_for_another_shell_lists_those_there_are(script: Script) -> N
 
 
 def test_every_problem_is_reported_at_once(script: Script) -> None:
-    done = script("train", "trainer.max_epochs=many", "optimizer.learning_rat=1", "model=resnet", "data.positive=3")
+    done = script("train", "trainer.max_epochs=many", "optimizer.learning_rat=1", "model=resnet", "data.batch_size=0")
     assert done.returncode == 1
     assert "4 problems" in done.stderr
     for text in (
         "trainer.max_epochs: should be int. Received: 'many'",
         "Did you mean optimizer.learning_rate?",
         "Available: efficientnet, simple_cnn",
-        "data.positive",
+        "data.batch_size: input should be greater than 0",
     ):
         assert text in done.stderr
     assert "Traceback" not in done.stderr
