@@ -13,7 +13,8 @@ from types import FrameType
 def killable() -> Iterator[None]:
     """While it lasts, SIGTERM and SIGHUP raise SystemExit(128 + number) in the main thread, like Ctrl-C its own.
 
-    Does nothing in other threads, which receive no signals.
+    A signal that is ignored stays so: `nohup` has seen to it that SIGHUP is. Does nothing in other threads, which
+    receive no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -22,7 +23,8 @@ def killable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

@@ -24,11 +24,17 @@ def runs_of(outputs: Path) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
 
 
+def heed_signals() -> None:
+    """A shell that runs the tests in the background lets them ignore Ctrl-C, and nohup a closed terminal."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(outputs: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start a training that does not end by itself, and wait until it is in its second epoch."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments, *LONG, f"paths.outputs={outputs}"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ), preexec_fn=heed_signals,
     )  # fmt: skip
     wait_until(
         lambda: (
