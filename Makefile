@@ -61,7 +61,7 @@ benchmark: $(STAMP)  ## measure what docs/benchmarks.md claims
 	$(BIN)/python scripts/benchmark.py train
 
 lock: $(STAMP)  ## resolve both lock files anew (hashes, no index host)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --generate-hashes --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra dicom --extra jax --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	$(BIN)/uv pip compile --group serve --constraints requirements.lock --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements-serve.lock
