@@ -1,28 +1,38 @@
-"""Images listed in a CSV file."""
+"""Images listed in a table."""
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import pandas as pd
 
-from medexp.data.source import Examples, read_file
-from medexp.errors import DataError, unknown
-from medexp.types import SPLITS, Split
+from medexp.data.label_columns import LabelColumns
+from medexp.data.source import Examples, Files
+from medexp.data.split_names import read_splits
+from medexp.data.table import Table, read_table
+from medexp.errors import DataError
 
 
 class ManifestSource:
-    """Reads a CSV with one row per image.
+    """Reads a CSV or Parquet file with one row per image.
 
     Args:
-        manifest: path of the CSV. Relative paths count from the current directory.
-        image_column: image paths, relative to the CSV.
-        label_column: class names.
+        manifest: path of the file: `.parquet` or `.pq`, else CSV with commas, semicolons or tabs. Relative paths
+            count from the current directory.
+        image_column: image paths, relative to the manifest, or absolute.
+        label_column: class names. Names that are all numbers are ordered by value, others by the alphabet.
+        label_columns: instead, a column of 0 or 1 for each class: an image may have several (multi-label).
+        label_separator: instead, several classes in one cell of `label_column`, such as `edema|effusion`.
+        no_finding: the word in such a cell that means none of the classes; an empty cell does, too.
         group_column: what must not cross a split, such as a patient id; None where every image stands alone.
-        split_column: `train`, `val` or `test` where the split is given.
+        split_column: where the split is given: train, val, test or their usual spellings, in any case.
+        metadata_columns: kept beside the images (site, scanner, age); None keeps every column with no other use.
         synthetic: whether the images were generated; said wherever results are shown.
+
+    Raises:
+        DataError: the choices of labels contradict each other.
     """
 
     def __init__(
@@ -30,18 +40,24 @@ class ManifestSource:
         *,
         manifest: str,
         image_column: str = "image",
-        label_column: str = "label",
+        label_column: str | None = "label",
+        label_columns: Sequence[str] | None = None,
+        label_separator: str | None = None,
+        no_finding: str | None = None,
         group_column: str | None = None,
         split_column: str | None = None,
+        metadata_columns: Sequence[str] | None = None,
         synthetic: bool = False,
     ) -> None:
         self._path = Path(manifest).expanduser().absolute()
-        self._columns = {
-            "data.image_column": image_column,
-            "data.label_column": label_column,
-            "data.group_column": group_column,
-            "data.split_column": split_column,
-        }
+        self._labels = LabelColumns(
+            column=label_column,
+            columns=None if label_columns is None else tuple(label_columns),
+            separator=label_separator,
+            no_finding=no_finding,
+        )
+        self._image, self._group, self._split = image_column, group_column, split_column
+        self._metadata = metadata_columns
         self._synthetic = synthetic
 
     def prepare(self) -> None:
@@ -49,64 +65,35 @@ class ManifestSource:
 
     def examples(self) -> Examples:
         """Return the rows in the order of their image paths."""
-        table = self._read()
-        image, label, group, split = (table[column] if column else None for column in self._columns.values())
-        assert image is not None
-        assert label is not None
-        classes = tuple(sorted(label.unique()))
-        if len(classes) < 2:
-            raise DataError(f"Classification needs two classes. Received: {self._path} with {list(classes)}.")
-        if group is not None and split is not None:
-            self._check_groups(group, split)
-        paths = [self._path.parent / name for name in image]
+        table = read_table(self._path, key="data.manifest")
+        keys = self._keys(table)
+        table = Table(table.path, table.rows.loc[keys.index])
+        labels = self._labels.read(table)
+        group = None if self._group is None else table.column(self._group, key="data.group_column")
+        used = {self._image, *self._labels.used, self._group, self._split}
         return Examples(
-            keys=tuple(image),
-            labels=np.searchsorted(classes, label.to_numpy(dtype=str)),
-            class_names=classes,
-            read=lambda i: read_file(paths[i]),
+            keys=tuple(keys),
+            labels=labels.values,
+            class_names=labels.class_names,
+            images=Files([self._path.parent / key for key in keys]),
             origin=str(self._path),
-            groups=None if group is None else tuple(group),
-            splits=None if split is None else self._splits(split),
+            ordered=labels.ordered,
+            groups=None if group is None else tuple(group.tolist()),
+            splits=None if self._split is None else read_splits(table, self._split),
+            metadata=table.others(used, self._metadata, key="data.metadata_columns"),
             synthetic=self._synthetic,
         )
 
-    def _read(self) -> pd.DataFrame:
-        try:
-            table = pd.read_csv(self._path, dtype=str, keep_default_na=False)
-        except FileNotFoundError:
+    def _keys(self, table: Table) -> pd.Series:
+        """The paths, sorted, in one spelling; the index says which row."""
+        paths = table.column(self._image, key="data.image_column")
+        keys = paths.str.replace("\\", "/", regex=False).map(posixpath.normpath).sort_values(kind="stable")
+        twice = keys.duplicated(keep=False)
+        if twice.any():
+            first = keys[twice].iloc[0]
+            rows = (keys.index[keys == first] + 2).tolist()
             raise DataError(
-                f"There is no such file. Received: data.manifest={self._path}. Override: data.manifest=..."
-            ) from None
-        except (OSError, ValueError) as error:
-            raise DataError(f"The manifest is not a readable CSV ({error}). Received: {self._path}.") from error
-        for key, column in self._columns.items():
-            if column is None:
-                continue
-            if column not in table.columns:
-                raise DataError(f"{key}: {unknown('column', column, table.columns)} Override: {key}=...")
-            empty = table.index[table[column] == ""]
-            if len(empty):
-                raise DataError(
-                    f"{key}: column {column!r} has empty cells. Received: {self._path}, row {empty[0] + 2}."
-                )
-        names = table[self._columns["data.image_column"]]
-        if names.duplicated().any():
-            raise DataError(f"An image is listed twice. Received: {names[names.duplicated()].iloc[0]} in {self._path}.")
-        return table.sort_values(str(self._columns["data.image_column"]), ignore_index=True)
-
-    def _check_groups(self, group: pd.Series, split: pd.Series) -> None:
-        splits = split.groupby(group).unique()
-        crossing = splits[splits.map(len) > 1]
-        if len(crossing):
-            first, places = crossing.index[0], " and ".join(crossing.iloc[0])
-            raise DataError(
-                f"A group must not be in two splits: the test would know it. Received: {len(crossing)} of "
-                f"{len(splits)} groups in {self._path}, the first is {first} in {places}. "
-                "Correct the column, or let medexp split: data.split_column=null"
+                f"An image is listed twice. Received: {first} in {self._path}, rows {rows[0]} and {rows[1]}"
+                f"{f' ({keys.duplicated().sum()} such rows in all)' if len(keys[twice]) > 2 else ''}. Keep one of them."
             )
-
-    def _splits(self, column: pd.Series) -> tuple[Split, ...]:
-        wrong = set(column) - set(SPLITS)
-        if wrong:
-            raise DataError(f"data.split_column: {unknown('split', sorted(wrong)[0], SPLITS)} In {self._path}.")
-        return tuple(cast(Split, value) for value in column)
+        return keys
