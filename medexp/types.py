@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["binary", "multiclass"]
+Task = Literal["binary", "multiclass", "multilabel", "ordinal"]
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "multilabel", "ordinal")
 Split = Literal["train", "val", "test"]
 Mode = Literal["max", "min"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -17,33 +18,72 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The pixels a network sees: `uint8`, shape (height, width, channels), values 0 to 255.
+    """The pixels a network sees, shape (height, width, channels): `uint8`, or `uint16` where `bits` is 16.
 
-    `channels` is 1 (grey) or 3 (RGB); `fit` is how another aspect ratio is made to fit: `letterbox`
-    keeps the ratio and pads with black, `stretch` does not keep it.
+    Either way the network gets 0 to 255 (`imaging.scale`); 16 bits keep the levels between.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        channels: 1 (grey) or 3 (RGB).
+        fit: how another aspect ratio is made to fit: `letterbox` keeps it and pads with black, `crop` keeps it and
+            cuts the longer side about the centre, `stretch` does not keep it.
+        intensity: which stored values are black and white. `file`: as the file says it is to be shown (the VOI LUT or
+            window of a DICOM file; else the full range); `full`: the smallest and largest value that the file's bits
+            can hold; `window`: those of `window`; `percentiles`: those of the image's own pixels.
+        window: (centre, width), in the values of the file after its modality LUT, such as Hounsfield units.
+        percentiles: (low, high), from 0 to 100.
+        frame: which frame of a file of many, from 0; None refuses such a file.
+        bits: 8 or 16.
     """
 
     height: int
     width: int
     channels: int
-    fit: Literal["letterbox", "stretch"] = "letterbox"
+    fit: Literal["letterbox", "crop", "stretch"] = "letterbox"
+    intensity: Literal["file", "full", "window", "percentiles"] = "file"
+    window: tuple[float, float] | None = None
+    percentiles: tuple[float, float] | None = None
+    frame: int | None = None
+    bits: Literal[8, 16] = 8
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return (self.height, self.width, self.channels)
 
     @property
+    def dtype(self) -> str:
+        """NumPy's name of the type that prepared pixels have."""
+        return f"uint{self.bits}"
+
+    @property
     def digest(self) -> str:
         """Names the preprocessing: travels with a model and is checked where it is served."""
-        return digest_of({"preprocessing": 1, **asdict(self)})
+        return digest_of({"preprocessing": 2, **asdict(self)})
+
+
+@dataclass(frozen=True)
+class Invariances:
+    """What an augmentation must not change, because it is a fact about the images.
+
+    `laterality` matters where left and right differ (a chest: the heart), `orientation` is fixed where images always
+    stand upright, `intensity` is calibrated where a value is a measurement (Hounsfield units), `colour` is diagnostic
+    where a hue is a finding (stains, skin).
+    """
+
+    laterality: Literal["free", "matters"] = "free"
+    orientation: Literal["free", "fixed"] = "free"
+    intensity: Literal["free", "calibrated"] = "free"
+    colour: Literal["free", "diagnostic"] = "free"
 
 
 @dataclass(frozen=True)
 class DataSpec:
     """What a data module knows once it is set up, and all that a model may learn of the data.
 
-    For a binary task `class_names` is (negative, positive). `counts` is examples per split and class.
-    `digest` names content, labels and splits: two runs are comparable only where it is equal.
+    For a binary task `class_names` is (negative, positive), for an ordinal one the order of the grades; an image of a
+    multi-label task has any number of the classes. `counts` is examples per split and class. `digest` names content,
+    labels and splits: two runs are comparable only where it is equal. `split` names who is in which split alone.
     """
 
     name: str
@@ -53,7 +93,9 @@ class DataSpec:
     counts: Mapping[str, Mapping[str, int]]
     digest: str
     source: str
+    split: str = ""
     synthetic: bool = False
+    invariances: Invariances = field(default_factory=Invariances)
 
     @property
     def positive(self) -> str | None:
@@ -62,8 +104,14 @@ class DataSpec:
 
     @property
     def outputs(self) -> int:
-        """Units of the network's last layer: one sigmoid for a binary task, else one per class."""
-        return 1 if self.task == "binary" else len(self.class_names)
+        """Units of the network's last layer.
+
+        One sigmoid for a binary task; a softmax over the classes; a sigmoid per class for multi-label; for K ordered
+        grades the K - 1 probabilities of being above each grade but the last.
+        """
+        if self.task == "binary":
+            return 1
+        return len(self.class_names) - (self.task == "ordinal")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py startup      --help, --cfg job and a config error against `import hydra`
 python scripts/benchmark.py train        images/s of a whole training against a bare keras.Model.fit
+python scripts/benchmark.py input        cache, feeding, stall and memory against bare loops and Keras' own input
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import benchmark_input
+
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = str(ROOT / "scripts" / "train.py")
 EXPERIMENT = ("experiment=pneumonia_baseline", "trainer.max_epochs=3", "callbacks=default")
@@ -31,37 +34,39 @@ from medexp.config.register import CONF, register
 register()
 with initialize_config_dir(str(CONF), version_base="1.3"):
     config = load(compose("train", overrides=sys.argv[1:]))
-from medexp import experiment
+from medexp.experiment import train as experiment
+from medexp.experiment.data import data_module
 from medexp.config.instantiate import instantiate
 from medexp.training import session
 session.load_backend(config.runtime.backend, native_log=Path("/dev/null"))
 import keras, numpy as np
 from medexp.training.trainer import _augmented
 session.reset(seed=config.seed, precision="float32")
-data = experiment._data(config)
+data = data_module(config.data, seed=config.seed)
 data.prepare()
 spec = data.setup()
-module = experiment._module(config)
+module = experiment.classifier_module(config)
 model = _augmented(module.build(spec), instantiate("augmentation", config.augmentation))
-train, val = data.arrays("train"), data.arrays("val")
-steps = -(-len(train.labels) // config.data.batch_size) * config.trainer["max_epochs"]
+train, val = (
+    (data.images(split), data.examples(split).labels[:, None].astype("float32")) for split in ("train", "val")
+)
+steps = -(-len(train[0]) // config.data.batch_size) * config.trainer["max_epochs"]
 model.compile(**module.compile_args(spec, steps), jit_compile=False)
 start = time.perf_counter()
 model.fit(
-    train.images, train.labels[:, None].astype("float32"), batch_size=config.data.batch_size,
-    epochs=config.trainer["max_epochs"], verbose=0, validation_data=(val.images, val.labels[:, None].astype("float32")),
+    *train, batch_size=config.data.batch_size, epochs=config.trainer["max_epochs"], verbose=0, validation_data=val,
 )
-print(len(train.labels) * config.trainer["max_epochs"] / (time.perf_counter() - start))
+print(len(train[0]) * config.trainer["max_epochs"] / (time.perf_counter() - start))
 """
 
 
 def main() -> None:
     """Run one benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["startup", "train"])
+    parser.add_argument("what", choices=["startup", "train", "input"])
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement, interleaved; the median counts")
     arguments = parser.parse_args()
-    {"startup": startup, "train": train}[arguments.what](arguments.repeats)
+    {"startup": startup, "train": train, "input": benchmark_input.measure}[arguments.what](arguments.repeats)
 
 
 def startup(repeats: int) -> None:

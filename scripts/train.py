@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> float:
         from medexp.config.load import load
 
         config = load(cfg)
-        from medexp.experiment import train
+        from medexp.experiment.train import train
 
         return train(config).score
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from medexp.config.schema import TrainConfig
+from medexp.config.schema import AuditScriptConfig, TrainConfig
 
 
-def as_composed(config: TrainConfig) -> dict[str, Any]:
+def as_composed(config: TrainConfig | AuditScriptConfig) -> dict[str, Any]:
     """Return nested plain values with the keys of the YAML files (`data.source` dissolved again)."""
     plain = config.model_dump(mode="json")
     plain["data"] = {**plain["data"].pop("source"), **plain["data"]}
     return plain
 
 
-def flatten(config: TrainConfig) -> dict[str, Any]:
+def flatten(config: TrainConfig | AuditScriptConfig) -> dict[str, Any]:
     """Return dotted keys, each as on the command line, and their values; lists stay whole."""
     return dict(_leaves("", as_composed(config)))
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import DataConfig, PromoteConfig, TrainConfig
+from medexp.config.schema import AuditScriptConfig, AugmentedDataConfig, PromoteConfig, TrainConfig
 from medexp.errors import ConfigError
 
+Typed = TypeVar("Typed", bound=BaseModel)
+SCHEMAS: dict[str, type[BaseModel]] = {"train": TrainConfig, "audit": AuditScriptConfig}
 NODES = ("augmentation", "model", "optimizer", "schedule", "trainer", "logger")
 
 
@@ -23,10 +25,12 @@ def load(cfg: DictConfig) -> TrainConfig:
         ConfigError: lists every problem: missing values, unknown keys, wrong types, targets that do not
             exist or do not take a key, an augmentation label that is not the policy.
     """
-    config, problems = _examine(cfg)
-    if problems or config is None:
-        raise ConfigError(report(problems))
-    return config
+    return _load(cfg, TrainConfig)
+
+
+def load_audit(cfg: DictConfig) -> AuditScriptConfig:
+    """Return the configuration of `scripts/audit.py`, typed and checked like a training's."""
+    return _load(cfg, AuditScriptConfig)
 
 
 def load_promote(cfg: DictConfig) -> PromoteConfig:
@@ -38,9 +42,9 @@ def load_promote(cfg: DictConfig) -> PromoteConfig:
         raise ConfigError(report(list(_shell_problems(error, set())))) from error
 
 
-def problems_of(cfg: DictConfig) -> list[str]:
-    """Return what `load` would report, one line each."""
-    return _examine(cfg)[1]
+def problems_of(cfg: DictConfig, name: str) -> list[str]:
+    """Return what would be reported of the configuration of script `name`, one line each."""
+    return _examine(cfg, SCHEMAS[name])[1] if name in SCHEMAS else []
 
 
 def report(problems: Sequence[str]) -> str:
@@ -49,7 +53,14 @@ def report(problems: Sequence[str]) -> str:
     return "\n".join([f"The configuration has {count}:", *(f"  {i}. {text}" for i, text in enumerate(problems, 1))])
 
 
-def _examine(cfg: DictConfig) -> tuple[TrainConfig | None, list[str]]:
+def _load(cfg: DictConfig, schema: type[Typed]) -> Typed:
+    config, problems = _examine(cfg, schema)
+    if problems or config is None:
+        raise ConfigError(report(problems))
+    return config
+
+
+def _examine(cfg: DictConfig, schema: type[Typed]) -> tuple[Typed | None, list[str]]:
     try:
         plain = _plain(cfg)
     except OmegaConfBaseException as error:
@@ -60,9 +71,9 @@ def _examine(cfg: DictConfig) -> tuple[TrainConfig | None, list[str]]:
         if key.partition(".")[0] != "hydra"
     ]
     missing = {problem.partition(":")[0] for problem in problems}
-    config: TrainConfig | None = None
+    config: Typed | None = None
     try:
-        config = TrainConfig.model_validate(plain)
+        config = schema.model_validate(plain)
     except ValidationError as error:
         problems += _shell_problems(error, missing)
     problems += [problem for problem in _node_problems(plain) if problem.partition(":")[0] not in missing]
@@ -77,8 +88,8 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
     assert isinstance(plain, dict)
     data = plain.get("data")
     if isinstance(data, dict):
-        shell = {key: data[key] for key in data if key in DataConfig.model_fields}
-        source = {key: data[key] for key in data if key not in DataConfig.model_fields}
+        shell = {key: data[key] for key in data if key in AugmentedDataConfig.model_fields}
+        source = {key: data[key] for key in data if key not in AugmentedDataConfig.model_fields}
         plain["data"] = {**shell, "source": source}
     return {str(key): value for key, value in plain.items()}
 
@@ -113,6 +124,8 @@ def _node_problems(plain: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _label_problems(plain: Mapping[str, Any]) -> Iterator[str]:
+    if "augmentation" not in plain:
+        return
     label = plain["data"].get("aug") if isinstance(plain.get("data"), Mapping) else None
     policy = plain["augmentation"].get("name") if isinstance(plain.get("augmentation"), Mapping) else None
     if label != policy:

@@ -112,6 +112,6 @@ def _other_problems(name: str, overrides: Sequence[str]) -> list[str]:
     from medexp.config.load import problems_of
 
     try:
-        return problems_of(compose(name, overrides=list(overrides))) if name == "train" else []
+        return problems_of(compose(name, overrides=list(overrides)), name)
     except HydraException:
         return []

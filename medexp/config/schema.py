@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Node = dict[str, Any]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(gt=0)]
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length=1)]
 
 
@@ -70,20 +71,44 @@ class SweepConfig(Shell):
 
 
 class InputConfig(Shell):
-    """The pixels that a network sees."""
+    """The pixels that a network sees. `bits: null` takes 16 where an image of the source has more than 8."""
 
     height: Positive
     width: Positive
     channels: Literal[1, 3]
-    fit: Literal["letterbox", "stretch"]
+    fit: Literal["letterbox", "crop", "stretch"]
+    intensity: Literal["file", "full", "window", "percentiles"]
+    window: Pair | None
+    percentiles: Pair | None
+    frame: Annotated[int, Field(ge=0)] | None
+    bits: Literal[8, 16] | None
+
+    @model_validator(mode="after")
+    def _policy_has_its_numbers(self) -> InputConfig:
+        for name, example in (("window", "[40, 400]"), ("percentiles", "[1, 99]")):
+            given = getattr(self, name)
+            if self.intensity == name and given is None:
+                raise ValueError(f"intensity={name} needs its numbers: data.input.{name}={example}")
+            if self.intensity != name and given is not None:
+                raise ValueError(f"{name} has no effect without data.input.intensity={name}")
+        if self.window is not None and not self.window[1] > 0:
+            raise ValueError(f"a window is wider than 0: data.input.window=[{self.window[0]:g}, 400]")
+        if self.percentiles is not None and not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise ValueError("percentiles go up, from 0 to 100: data.input.percentiles=[1, 99]")
+        return self
 
 
 class SplitConfig(Shell):
-    """Shares of the groups (patients) that go to validation and test, where a source has no split of its own."""
+    """How groups (patients) are shared out, where a source has no split of its own.
+
+    `folds` and `repeat` matter where `data.fold` names a fold.
+    """
 
     val: Fraction
     test: Fraction
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    folds: Annotated[int, Field(ge=2)]
+    repeat: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _leaves_training(self) -> SplitConfig:
@@ -92,16 +117,72 @@ class SplitConfig(Shell):
         return self
 
 
+class InvariancesConfig(Shell):
+    """What an augmentation must not change."""
+
+    laterality: Literal["free", "matters"]
+    orientation: Literal["free", "fixed"]
+    intensity: Literal["free", "calibrated"]
+    colour: Literal["free", "diagnostic"]
+
+
+class AcceptConfig(Shell):
+    """Findings of the audit that are known and accepted: their kind, exactly which, and why."""
+
+    finding: str
+    items: Annotated[list[Name], Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class CacheConfig(Shell):
+    """Where prepared pixels are kept, and how many bytes they may take before images are streamed instead."""
+
+    folder: Path = Field(strict=False)
+    max_gb: Annotated[float, Field(ge=0)]
+    workers: Positive | None
+
+
 class DataConfig(Shell):
     """What every data set has; `source` gathers the keys of its own loader."""
 
     name: str
-    aug: str
+    task: Literal["binary", "multiclass", "multilabel", "ordinal"] | None
+    classes: Annotated[list[Name], Field(min_length=2)] | None
     positive: Name | None
     batch_size: Positive
     input: InputConfig
     split: SplitConfig
+    fold: Annotated[int, Field(ge=0)] | None
+    split_file: str | None
+    audit: Literal["strict", "warn", "off"]
+    accept: list[AcceptConfig]
+    invariances: InvariancesConfig
+    cache: CacheConfig
     source: Node
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> DataConfig:
+        if self.fold is not None and self.fold >= self.split.folds:
+            raise ValueError(f"there are data.split.folds={self.split.folds} folds, from 0: data.fold={self.fold}")
+        if self.fold is not None and self.split_file is not None:
+            raise ValueError("data.split_file says who is in which split: data.fold would have no effect")
+        if self.split.repeat and self.fold is None:
+            raise ValueError("data.split.repeat has no effect without a data.fold")
+        return self
+
+
+class AugmentedDataConfig(DataConfig):
+    """What a training adds: the name of the augmentation policy."""
+
+    aug: str
+
+
+class AuditConfig(Shell):
+    """How closely the audit looks."""
+
+    probe: bool
+    canary: bool
+    min_per_class: Positive
 
 
 class TrainConfig(Shell):
@@ -114,7 +195,8 @@ class TrainConfig(Shell):
     runtime: RuntimeConfig
     paths: PathsConfig
     sweep: SweepConfig
-    data: DataConfig
+    data: AugmentedDataConfig
+    audit: AuditConfig
     augmentation: Node
     model: Node
     optimizer: Node
@@ -150,3 +232,16 @@ class PromoteConfig(Shell):
         if self.run is not None and self.sweep is not None:
             raise ValueError("run and sweep exclude each other: name a run, or take the best of a sweep")
         return self
+
+
+class AuditScriptConfig(Shell):
+    """Everything that `scripts/audit.py` takes."""
+
+    name: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    tracking: TrackingConfig
+    runtime: RuntimeConfig
+    paths: PathsConfig
+    data: DataConfig
+    audit: AuditConfig
+    logger: Node

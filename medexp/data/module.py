@@ -1,47 +1,81 @@
-"""The data module: from a source to a DataSpec and batches."""
+"""The data module: from a source to a data set, to the facts a model may know, to batches."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medexp.data.batches import Batches
+from medexp.data.cache.open import PixelCache, Prepared
+from medexp.data.dataset import Dataset
+from medexp.data.grouping import joined
+from medexp.data.labels import Labels, resolve_labels
 from medexp.data.source import Examples, Source
-from medexp.data.splits import split_by_group
-from medexp.errors import DataError, unknown
-from medexp.imaging.prepare import prepare
-from medexp.types import SPLITS, DataSpec, InputSpec, Split, digest_of
+from medexp.data.split_file import read_split, write_split
+from medexp.data.splits import split, split_digest
+from medexp.errors import DataError
+from medexp.types import SPLITS, DataSpec, InputSpec, Invariances, Split, Task, digest_of
+
+if TYPE_CHECKING:
+    from medexp.data.batches import Batches
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SplitArrays:
-    """One split, decoded: `uint8` images (n, height, width, channels), class indices (n,), and their keys."""
+class SplitRule:
+    """How images are shared out where neither the source nor a file says it.
 
-    images: np.ndarray
-    labels: np.ndarray
+    Args:
+        val: share of the groups for validation.
+        test: share of the groups for test.
+        seed: of the dealing.
+        folds: of cross-validation.
+        repeat: deals the folds anew.
+        fold: which fold validates; None for no cross-validation.
+        file: a CSV that says who is where.
+    """
+
+    val: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+    folds: int = 5
+    repeat: int = 0
+    fold: int | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class SplitExamples:
+    """One split: keys, labels (n,) or (n, classes), and the other columns of the source by name."""
+
     keys: tuple[str, ...]
+    labels: np.ndarray
+    metadata: Mapping[str, tuple[str, ...]]
 
 
 class DataModule:
     """Prepares a source once, splits it, and feeds it to a network.
 
+    Reading and splitting need no framework: only batches do.
+
     Args:
         source: where images come from.
         name: of the data set.
         input: the pixels that the network sees.
+        any_depth: take 16 bits where an image has more than 8, whatever `input.bits` says.
+        task: what kind of labels; None for what they are.
+        classes: all classes in their order; None for the source's.
         positive: the class a binary task is about; required when there are two classes.
         batch_size: images per batch.
-        val: share of the groups for validation, where the source has no split of its own.
-        test: share of the groups for test.
-        split_seed: of the split.
+        rule: how images are split.
         seed: of the order of training images.
+        cache: where prepared pixels are kept.
+        invariances: what an augmentation must not change.
     """
 
     def __init__(
@@ -50,49 +84,94 @@ class DataModule:
         *,
         name: str,
         input: InputSpec,
-        positive: str | None,
         batch_size: int,
-        val: float,
-        test: float,
-        split_seed: int,
         seed: int,
+        cache: PixelCache,
+        rule: SplitRule | None = None,
+        any_depth: bool = False,
+        task: Task | None = None,
+        classes: tuple[str, ...] | None = None,
+        positive: str | None = None,
+        invariances: Invariances | None = None,
     ) -> None:
         self._source = source
         self._name = name
         self._input = input
-        self._positive = positive
+        self._any_depth = any_depth
+        self._task, self._classes, self._positive = task, classes, positive
         self._batch_size = batch_size
-        self._val, self._test, self._split_seed = val, test, split_seed
+        self._rule = rule or SplitRule()
         self._seed = seed
-        self._arrays: dict[Split, SplitArrays] = {}
+        self._cache = cache
+        self._invariances = invariances or Invariances()
+        self._dataset: Dataset | None = None
+        self._labels: Labels | None = None
         self._spec: DataSpec | None = None
+        self._origin = ""
 
     def prepare(self) -> None:
         """Download or generate what is missing."""
         self._source.prepare()
 
-    def setup(self) -> DataSpec:
-        """Decode all images, split them, and return the facts that a model may know.
+    def load(self) -> Dataset:
+        """Decode all images or find them decoded, and split them. Unreadable ones are in no split.
 
         Raises:
-            DataError: an unreadable image, two classes without `positive`, a class missing from a split.
+            DataError: labels that contradict the task, two classes without `positive`, no readable image, or a split
+                that cannot be made.
         """
-        examples = self._with_positive(self._source.examples())
-        images = self._decode(examples)
-        splits = np.array(examples.splits or self._split(examples))
-        for split in SPLITS:
-            rows = np.flatnonzero(splits == split)
-            keys = tuple(examples.keys[i] for i in rows)
-            self._arrays[split] = SplitArrays(images[rows], examples.labels[rows], keys)
-        self._spec = DataSpec(
+        if self._dataset is not None:
+            return self._dataset
+        examples = self._source.examples()
+        self._labels = resolve_labels(examples, task=self._task, classes=self._classes, positive=self._positive)
+        self._origin = examples.origin
+        prepared = self._cache.open(
+            examples.images, origin=examples.origin, input=self._input, any_depth=self._any_depth
+        )
+        readable = np.flatnonzero(prepared.facts.error == "")
+        if not len(readable):
+            raise DataError(f"No image can be read. Received: {len(examples.keys)} of them, the first: "
+                            f"{prepared.facts.error[0] if len(examples.keys) else examples.origin}")  # fmt: skip
+        splits = np.full(len(examples.keys), "", dtype="<U5")
+        splits[readable] = self._split(examples, prepared, readable)
+        self._dataset = Dataset(
             name=self._name,
-            task="binary" if len(examples.class_names) == 2 else "multiclass",
-            class_names=examples.class_names,
-            input=self._input,
-            counts=self._counts(examples.class_names),
-            digest=self._digest(examples.class_names),
-            source=examples.origin,
+            task=self._labels.task,
+            class_names=self._labels.class_names,
+            keys=examples.keys,
+            labels=self._labels.values,
+            groups=examples.groups,
+            splits=splits,
+            own_split=examples.splits is None and self._rule.file is None,
+            metadata=examples.metadata,
+            pixels=prepared.pixels,
+            facts=prepared.facts,
+            images=examples.images,
             synthetic=examples.synthetic,
+        )
+        return self._dataset
+
+    def setup(self) -> DataSpec:
+        """Return the facts that a model may know.
+
+        Raises:
+            DataError: as `load`, or a class is missing from a split.
+        """
+        data = self.load()
+        rows = np.flatnonzero(data.splits != "")
+        if len(rows) < len(data.splits):
+            logger.warning("%d images cannot be read and are left out", len(data.splits) - len(rows))
+        self._spec = DataSpec(
+            name=data.name,
+            task=data.task,
+            class_names=data.class_names,
+            input=data.pixels.input,
+            counts=self._counts(data),
+            digest=self._digest(data),
+            source=self._origin,
+            split=split_digest(data.facts.content[rows], data.splits[rows]),
+            synthetic=data.synthetic,
+            invariances=self._invariances,
         )
         return self._spec
 
@@ -102,9 +181,20 @@ class DataModule:
         assert self._spec is not None, "setup() comes first"
         return self._spec
 
-    def arrays(self, split: Split) -> SplitArrays:
-        """One split in its own order, decoded."""
-        return self._arrays[split]
+    def examples(self, split: Split) -> SplitExamples:
+        """One split in its own order, without its pixels."""
+        data = self.load()
+        rows = data.rows(split)
+        return SplitExamples(
+            keys=tuple(data.keys[i] for i in rows),
+            labels=data.labels[rows],
+            metadata={name: tuple(values[i] for i in rows) for name, values in data.metadata.items()},
+        )
+
+    def images(self, split: Split, limit: int | None = None) -> np.ndarray:
+        """The first `limit` images of a split as they are stored, shape (n, *input.shape)."""
+        data = self.load()
+        return data.pixels.take(data.rows(split)[:limit])
 
     def train(self, steps: int | None = None) -> Batches:
         """Training batches, shuffled by (seed, epoch): all, or the first `steps` of each epoch."""
@@ -112,84 +202,87 @@ class DataModule:
 
     def val(self) -> Batches:
         """Validation batches, in order."""
-        return self._batches("val")
+        return self.batches("val")
 
     def test(self) -> Batches:
         """Test batches, in order."""
-        return self._batches("test")
+        return self.batches("test")
 
-    def _batches(self, split: Split, shuffle_seed: int | None = None, limit: int | None = None) -> Batches:
-        part = self._arrays[split]
-        if self.spec.task == "binary":
-            targets = part.labels[:, np.newaxis].astype(np.float32)
-        else:
-            targets = np.eye(self.spec.outputs, dtype=np.float32)[part.labels]
-        return Batches(part.images, targets, batch_size=self._batch_size, shuffle_seed=shuffle_seed, limit=limit)
+    def batches(self, split: Split) -> Batches:
+        """The batches of a split, in order."""
+        return self._batches(split)
 
-    def _with_positive(self, examples: Examples) -> Examples:
-        """For two classes, order them (negative, positive)."""
-        names = examples.class_names
-        if len(names) != 2:
-            if self._positive is not None:
-                raise DataError(
-                    f"Only a task of two classes has a positive one. Received: data.positive={self._positive} with "
-                    f"{len(names)} classes. Override: data.positive=null"
-                )
-            return examples
-        if self._positive is None:
-            raise DataError(
-                "Say which of the two classes is the finding: scores and sensitivity are about it. "
-                f"Received: data.positive=null. Override: data.positive={names[0]} or data.positive={names[1]}"
-            )
-        if self._positive not in names:
-            raise DataError(f"data.positive: {unknown('class', self._positive, names)}")
-        if self._positive == names[1]:
-            return examples
-        return replace(examples, class_names=(names[1], names[0]), labels=1 - examples.labels)
-
-    def _decode(self, examples: Examples) -> np.ndarray:
-        images = np.empty((len(examples.keys), *self._input.shape), dtype=np.uint8)
-
-        def fill(i: int) -> None:
-            images[i] = prepare(examples.read(i), self._input)
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes outside the interpreter's lock
-            for _ in pool.map(fill, range(len(images))):
-                pass
-        return images
-
-    def _split(self, examples: Examples) -> tuple[Split, ...]:
-        return split_by_group(
-            examples.labels,
-            examples.groups or examples.keys,
-            val=self._val,
-            test=self._test,
-            seed=self._split_seed,
+    def write_split(self, path: Path) -> None:
+        """Write who is in which split as a CSV that `data.split_file` takes again."""
+        data, labels = self.load(), self._labels
+        assert labels is not None
+        rows = np.flatnonzero(data.splits != "")
+        write_split(
+            path,
+            keys=tuple(data.keys[i] for i in rows),
+            splits=data.splits[rows],
+            content=data.facts.content[rows],
+            groups=None if data.groups is None else tuple(data.groups[i] for i in rows),
+            labels_text=labels.texts()[rows],
+            metadata={name: tuple(values[i] for i in rows) for name, values in data.metadata.items()},
         )
 
-    def _counts(self, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    def _batches(self, split: Split, shuffle_seed: int | None = None, limit: int | None = None) -> Batches:
+        from medexp.data.batches import Batches
+
+        data, labels = self.load(), self._labels
+        assert labels is not None
+        rows = data.rows(split)
+        return Batches(
+            data.pixels,
+            rows,
+            labels.targets()[rows],
+            batch_size=self._batch_size,
+            shuffle_seed=shuffle_seed,
+            limit=limit,
+        )
+
+    def _split(self, examples: Examples, prepared: Prepared, readable: np.ndarray) -> np.ndarray:
+        assert self._labels is not None
+        content, pixels = prepared.facts.content[readable], prepared.facts.pixels[readable]
+        keys = tuple(examples.keys[i] for i in readable)
+        if self._rule.file is not None:
+            return read_split(self._rule.file, keys=keys, content=content)
+        groups = None if examples.groups is None else [examples.groups[i] for i in readable]
+        return split(
+            self._labels.values[readable],
+            content=content,
+            groups=joined(pixels, groups).astype(str).tolist(),  # another file of the same pixels is the same image
+            splits=None if examples.splits is None else np.array(examples.splits)[readable],
+            val=self._rule.val,
+            test=self._rule.test,
+            seed=self._rule.seed,
+            fold=self._rule.fold,
+            folds=self._rule.folds,
+            repeat=self._rule.repeat,
+            class_names=self._labels.class_names,
+        )
+
+    def _counts(self, data: Dataset) -> dict[str, dict[str, int]]:
+        """Images per split and class; a class without images in a split is an error, unless images may have none."""
+        assert self._labels is not None
+        matrix = self._labels.matrix()
         counts: dict[str, dict[str, int]] = {
-            split: {name: int((part.labels == i).sum()) for i, name in enumerate(class_names)}
-            for split, part in self._arrays.items()
+            split: dict(zip(data.class_names, map(int, matrix[data.rows(split)].sum(axis=0)), strict=True))
+            for split in SPLITS
         }
-        empty = [f"{split}: {name}" for split, row in counts.items() for name, n in row.items() if n == 0]
-        if empty:
+        needed: tuple[Split, ...] = ("train",) if data.task == "multilabel" else SPLITS
+        empty = [f"{split}: {name}" for split in needed for name, n in counts[split].items() if n == 0]
+        if empty or any(not len(data.rows(split)) for split in SPLITS):
             raise DataError(
-                f"Every class must be in every split. Received: no image of {', '.join(empty)}. Try another "
+                f"Every class must be in every split. Received: no image of {', '.join(empty) or 'any'}. Try another "
                 "data.split.seed, larger data.split.val and data.split.test, or leave the class out."
             )
         return counts
 
-    def _digest(self, class_names: tuple[str, ...]) -> str:
+    def _digest(self, data: Dataset) -> str:
         """Of pixels, labels and splits: equal wherever the files lie and whatever they are called."""
-        parts = {}
-        homes: dict[str, set[str]] = {}
-        for split, part in self._arrays.items():
-            hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in part.images]
-            parts[split] = digest_of(sorted(h + class_names[i] for h, i in zip(hashes, part.labels, strict=True)))
-            for image in hashes:
-                homes.setdefault(image, set()).add(split)
-        shared = sum(len(splits) > 1 for splits in homes.values())
-        if shared:
-            logger.warning("%d images stand in more than one split: the scores of those splits are flattered", shared)
-        return digest_of({"input": self._input.digest, "classes": class_names, "splits": parts})
+        assert self._labels is not None
+        named = np.char.add(data.facts.pixels.astype(str), self._labels.texts())
+        parts = {split: digest_of(sorted(named[data.rows(split)].tolist())) for split in SPLITS}
+        return digest_of({"input": data.pixels.input.digest, "classes": data.class_names, "splits": parts})

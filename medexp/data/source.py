@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from medexp.errors import DataError
-from medexp.imaging.decode import decode
 from medexp.types import Split
+
+
+class Images(Protocol):
+    """Images that are not read yet, by their place in `Examples`."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def name(self, i: int) -> str:
+        """What to call image i in an error: a path."""
+
+    def stamp(self, i: int) -> str | None:
+        """A text that changes when image i may have changed, without reading it; None if it cannot be told."""
+
+    def load(self, i: int) -> bytes | np.ndarray:
+        """Return the bytes of an image file, or pixels: `uint8` or `uint16`, (height, width) or (height, width, 3).
+
+        Raises:
+            DataError: it cannot be read.
+        """
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A set of labelled images, not yet decoded.
+    """A set of labelled images, not yet read.
 
-    `keys` are unique and stay the same wherever the data lies; `labels` index `class_names`; `groups` (a
-    patient, a smear) never cross a split; `splits` is given where the source has a split of its own.
-    `read(i)` returns the pixels of image i, `uint8`, (height, width) or (height, width, 3), at its own size.
+    Args:
+        keys: unique names that stay the same wherever the data lies.
+        labels: of each image an index into `class_names`, shape (n,); for a multi-label task 0 or 1 for each class,
+            shape (n, classes).
+        class_names: in the order of the labels.
+        images: the images, in the order of `keys`.
+        origin: where they come from, for people.
+        ordered: whether the order of `class_names` is the data set's own, not the alphabet's.
+        groups: what must not cross a split (a patient, a smear); None where each image stands alone.
+        splits: where the source has a split of its own.
+        metadata: other columns (site, scanner, age), by name; "" where a value is missing.
+        synthetic: whether a program drew the images.
     """
 
     keys: tuple[str, ...]
     labels: np.ndarray
     class_names: tuple[str, ...]
-    read: Callable[[int], np.ndarray]
+    images: Images
     origin: str
+    ordered: bool = False
     groups: tuple[str, ...] | None = None
     splits: tuple[Split, ...] | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     synthetic: bool = False
 
 
@@ -43,10 +73,34 @@ class Source(Protocol):
         """Return all images, or raise DataError."""
 
 
-def read_file(path: Path) -> np.ndarray:
-    """Return the pixels of the image file `path` (or DataError naming it)."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"The image cannot be read ({error.strerror}). Received: {path}.") from error
-    return decode(data, name=str(path))
+class Files:
+    """Image files, one image each.
+
+    Args:
+        paths: of the files.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def name(self, i: int) -> str:
+        """The path."""
+        return str(self._paths[i])
+
+    def stamp(self, i: int) -> str | None:
+        """Size, times of change, and inode, as version control systems tell a changed file."""
+        try:
+            facts = self._paths[i].stat()
+        except OSError:
+            return None
+        return f"{facts.st_size}-{facts.st_mtime_ns}-{facts.st_ctime_ns}-{facts.st_ino}"
+
+    def load(self, i: int) -> bytes:
+        """Return the file's bytes (or DataError naming it)."""
+        try:
+            return self._paths[i].read_bytes()
+        except OSError as error:
+            raise DataError(f"The image cannot be read ({error.strerror}). Received: {self._paths[i]}.") from error

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
+from pixels import ArrayPixels
 
 from medexp.data.batches import Batches
 
@@ -14,7 +15,7 @@ TARGETS = np.arange(N, dtype=np.float32).reshape(N, 1)
 
 
 def batches(seed: int | None = None, batch_size: int = 4) -> Batches:
-    return Batches(IMAGES, TARGETS, batch_size=batch_size, shuffle_seed=seed)
+    return Batches(ArrayPixels(IMAGES), np.arange(N), TARGETS, batch_size=batch_size, shuffle_seed=seed)
 
 
 def order(data: Batches) -> list[int]:
@@ -44,6 +45,27 @@ def test_images_and_targets_stay_together() -> None:
     for i in range(len(data)):
         images, targets = data[i]
         assert images.ravel().tolist() == targets.ravel().tolist()
+
+
+def test_only_the_rows_of_the_split_are_read() -> None:
+    rows = np.array([7, 2, 5])
+    data = Batches(ArrayPixels(IMAGES), rows, TARGETS[rows], batch_size=2)
+    assert [int(value) for i in range(len(data)) for value in data[i][0].ravel()] == [7, 2, 5]
+    assert order(data) == [7, 2, 5]
+
+
+def test_sixteen_bits_become_numbers_from_0_to_255_and_keep_the_levels_between() -> None:
+    deep = ArrayPixels(np.array([0, 1, 257, 65535], dtype=np.uint16).reshape(4, 1, 1, 1))
+    images, _ = Batches(deep, np.arange(4), TARGETS[:4], batch_size=4)[0]
+    assert images.dtype == np.float32
+    assert images.ravel().tolist() == pytest.approx([0, 1 / 257, 1, 255])
+
+
+def test_the_order_of_an_epoch_does_not_depend_on_what_was_read_before() -> None:
+    fourth = list(epochs(batches(seed=3), 4))[3]
+    data = batches(seed=3)
+    data.start_epoch(3)
+    assert (data.epoch, order(data)) == (3, fourth)
 
 
 def test_without_a_seed_the_order_is_kept_in_every_epoch() -> None:

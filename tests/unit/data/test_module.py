@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from medexp.data.cache.open import PixelCache
 from medexp.data.folder import FolderSource
 from medexp.data.manifest import ManifestSource
-from medexp.data.module import DataModule
+from medexp.data.module import DataModule, SplitRule
 from medexp.data.source import Source
 from medexp.errors import DataError
 from medexp.types import SPLITS, InputSpec
@@ -33,9 +35,21 @@ def write_manifest(root: Path) -> str:
     return str(path)
 
 
-def module(source: Source, **changes: object) -> DataModule:
-    options = {"name": "d", "input": INPUT, "positive": "sick", "batch_size": 4, "val": 0.2, "test": 0.2}
-    return DataModule(source, **{**options, "split_seed": 0, "seed": 0, **changes})
+def module(source: Source, *, rule: SplitRule | None = None, **changes: object) -> DataModule:
+    options = {"name": "d", "input": INPUT, "positive": "sick", "batch_size": 4, "seed": 0, "cache": _cache()}
+    return DataModule(source, rule=rule or SplitRule(val=0.2, test=0.2), **{**options, **changes})
+
+
+def _cache() -> PixelCache:
+    return PixelCache(Path(tempfile.mkdtemp(dir=_scratch[-1])), max_bytes=1e9, workers=1)
+
+
+_scratch: list[Path] = []
+
+
+@pytest.fixture(autouse=True)
+def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    _scratch.append(tmp_path_factory.mktemp("caches"))
 
 
 @pytest.fixture
@@ -75,7 +89,7 @@ def test_a_target_is_one_for_the_positive_class(positive: str, folder: FolderSou
     data = module(folder, positive=positive)
     data.setup()
     targets = np.concatenate([data.val()[i][1] for i in range(len(data.val()))])
-    expected = [[float(key.startswith(positive))] for key in data.arrays("val").keys]
+    expected = [[float(key.startswith(positive))] for key in data.examples("val").keys]
     assert targets.dtype == np.float32
     assert targets.tolist() == expected
 
@@ -85,7 +99,7 @@ def test_a_target_of_three_classes_is_one_hot(tmp_path: Path) -> None:
     data = module(FolderSource(root=str(tmp_path)), positive=None)
     spec = data.setup()
     assert (spec.task, spec.class_names) == ("multiclass", ("a", "b", "c"))
-    assert data.val()[0][1].tolist() == np.eye(3)[data.arrays("val").labels].tolist()
+    assert data.val()[0][1].tolist() == np.eye(3)[data.examples("val").labels].tolist()
 
 
 def test_every_image_is_in_one_split_with_its_own_pixels(folder: FolderSource, root: Path) -> None:
@@ -93,9 +107,8 @@ def test_every_image_is_in_one_split_with_its_own_pixels(folder: FolderSource, r
     data.setup()
     seen = {}
     for split in SPLITS:
-        part = data.arrays(split)
-        seen |= dict(zip(part.keys, part.images, strict=True))
-    assert len(seen) == sum(len(data.arrays(split).keys) for split in SPLITS) == 20
+        seen |= dict(zip(data.examples(split).keys, data.images(split), strict=True))
+    assert len(seen) == sum(len(data.examples(split).keys) for split in SPLITS) == 20
     for key, image in seen.items():
         assert (image[:, :, 0] == np.asarray(Image.open(root / key))).all()
 
@@ -103,7 +116,7 @@ def test_every_image_is_in_one_split_with_its_own_pixels(folder: FolderSource, r
 def test_images_are_prepared_as_the_network_wants_them(folder: FolderSource) -> None:
     data = module(folder, input=InputSpec(height=12, width=16, channels=3))
     data.setup()
-    assert data.arrays("train").images.shape[1:] == (12, 16, 3)
+    assert data.images("train").shape[1:] == (12, 16, 3)
 
 
 def test_the_facts_count_each_class_in_each_split(folder: FolderSource) -> None:
@@ -131,7 +144,7 @@ def test_validation_and_test_batches_keep_their_order(folder: FolderSource) -> N
     data.setup()
     for split, batches in (("val", data.val()), ("test", data.test())):
         batches.on_epoch_end()
-        assert (batches[0][0] == data.arrays(split).images).all()
+        assert (batches[0][0] == data.images(split)).all()
 
 
 def test_the_seed_of_the_run_does_not_change_the_split(folder: FolderSource) -> None:
@@ -146,7 +159,7 @@ def test_groups_of_the_source_never_cross_a_split(tmp_path: Path) -> None:
     data = module(ManifestSource(manifest=str(tmp_path / "m.csv"), group_column="patient"))
     data.setup()
     patient_of = {row.split(",")[0]: row.split(",")[2] for row in rows}
-    patients = [{patient_of[key] for key in data.arrays(split).keys} for split in SPLITS]
+    patients = [{patient_of[key] for key in data.examples(split).keys} for split in SPLITS]
     assert len(patients[0] | patients[1] | patients[2]) == sum(len(some) for some in patients) == 12
 
 
@@ -159,8 +172,8 @@ def test_the_split_of_the_source_is_kept(root: Path) -> None:
     (root / "m.csv").write_text("\n".join(["image,label,split", *rows]))
     data = module(ManifestSource(manifest=str(root / "m.csv"), split_column="split"))
     data.setup()
-    assert data.arrays("test").keys == ("healthy/00.png", "sick/00.png")
-    assert data.arrays("val").keys == ("healthy/01.png", "sick/01.png")
+    assert data.examples("test").keys == ("healthy/00.png", "sick/00.png")
+    assert data.examples("val").keys == ("healthy/01.png", "sick/01.png")
 
 
 def test_the_same_images_have_the_same_digest_as_folder_and_as_manifest(folder: FolderSource, root: Path) -> None:
@@ -176,7 +189,12 @@ def test_the_digest_does_not_depend_on_where_the_images_lie(folder: FolderSource
 
 @pytest.mark.parametrize(
     "change",
-    [{"positive": "healthy"}, {"split_seed": 1}, {"input": InputSpec(8, 8, 3)}, {"val": 0.3}],
+    [
+        {"positive": "healthy"},
+        {"rule": SplitRule(val=0.2, test=0.2, seed=1)},
+        {"input": InputSpec(8, 8, 3)},
+        {"rule": SplitRule(val=0.3, test=0.2)},
+    ],
     ids=["positive", "split seed", "input", "share"],
 )
 def test_the_digest_differs_with_what_results_depend_on(change: dict[str, object], folder: FolderSource) -> None:
@@ -211,7 +229,67 @@ def test_a_class_that_is_missing_from_a_split_is_named(root: Path) -> None:
         module(ManifestSource(manifest=str(root / "m.csv"), split_column="split")).setup()
 
 
-def test_a_damaged_image_is_named(folder: FolderSource, root: Path) -> None:
+def test_a_damaged_image_is_in_no_split(folder: FolderSource, root: Path) -> None:
     (root / "sick/03.png").write_bytes(b"damage")
-    with pytest.raises(DataError, match=r"sick/03\.png"):
+    data = module(folder)
+    data.setup()
+    assert sum(len(data.examples(split).keys) for split in SPLITS) == 19
+    row = data.load().keys.index("sick/03.png")
+    assert data.load().splits[row] == ""
+    assert "sick/03.png" in data.load().facts.error[row]
+
+
+def test_without_a_readable_image_there_is_nothing_to_do(folder: FolderSource, root: Path) -> None:
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"damage")
+    with pytest.raises(DataError, match=r"No image can be read.*healthy/00\.png"):
         module(folder).setup()
+
+
+def test_the_same_pixels_in_another_file_stay_in_one_split(tmp_path: Path) -> None:
+    write_images(tmp_path, healthy=12, sick=12)
+    for i in range(12):
+        Image.open(tmp_path / f"healthy/{i:02d}.png").save(tmp_path / f"healthy/{i:02d}.bmp")
+    data = module(FolderSource(root=str(tmp_path)))
+    data.setup()
+    for split in SPLITS:
+        names = [key for key in data.examples(split).keys if key.startswith("healthy")]
+        assert len(names) == 2 * len({name[:-4] for name in names})
+
+
+def test_names_do_not_matter_to_the_split(root: Path, folder: FolderSource) -> None:
+    before = module(folder).setup()
+    for path in list((root / "sick").iterdir()):
+        path.rename(path.with_name(f"renamed-{99 - int(path.stem)}.png"))
+    after = module(folder).setup()
+    assert (after.split, after.digest) == (before.split, before.digest)
+
+
+def test_a_split_that_was_written_can_be_used_again(tmp_path: Path, folder: FolderSource) -> None:
+    first = module(folder, rule=SplitRule(val=0.2, test=0.2, seed=5))
+    digest = first.setup().split
+    first.write_split(tmp_path / "split.csv")
+    again = module(folder, rule=SplitRule(file=tmp_path / "split.csv"))
+    assert again.setup().split == digest
+    assert module(folder).setup().split != digest
+
+
+def test_each_fold_validates_others_and_tests_the_same(folder: FolderSource) -> None:
+    folds = [module(folder, rule=SplitRule(val=0.2, test=0.2, fold=i, folds=4)) for i in range(4)]
+    for data in folds:
+        data.setup()
+    assert len({data.examples("test").keys for data in folds}) == 1
+    validated = [key for data in folds for key in data.examples("val").keys]
+    assert len(validated) == len(set(validated)) == 16
+
+
+def test_other_columns_are_kept_for_each_split(root: Path) -> None:
+    path = Path(write_manifest(root))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},site", *(f"{line},{'north' if i % 2 else 'south'}" for i, line in
+                                                    enumerate(lines[1:]))]))  # fmt: skip
+    data = module(ManifestSource(manifest=str(path)))
+    data.setup()
+    part = data.examples("val")
+    expected = {line.split(",")[0]: "north" if i % 2 else "south" for i, line in enumerate(lines[1:])}
+    assert part.metadata["site"] == tuple(expected[key] for key in part.keys)

@@ -1,0 +1,205 @@
+"""Read images in parallel: hash, decode, prepare, and write each into its row of a file."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from medexp.data.dataset import Facts
+from medexp.data.source import Images
+from medexp.errors import DataError
+from medexp.imaging.read import prepare_pixels, read
+from medexp.types import InputSpec
+
+_CHUNK = 64  # images that a process takes at a time
+_START_SECONDS = {"fork": 0.1, "spawn": 2.0}  # of a pool; less work than that is done here
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of `Facts`."""
+
+    content: str
+    pixels: str
+    format: str
+    mode: str
+    width: int
+    height: int
+    bits: int
+    bytes: int
+    error: str
+
+
+class DeeperImageError(Exception):
+    """An image has more bits than the pixels that were to be written; not an error of the user's."""
+
+
+def read_image(images: Images, i: int, input: InputSpec) -> tuple[np.ndarray, Fact]:
+    """Return image i as `input` wants it, and what is known of it (or DataError naming it)."""
+    data = images.load(i)
+    if isinstance(data, np.ndarray):
+        content = hashlib.sha256(f"{data.dtype.str}{data.shape}".encode() + data.tobytes()).hexdigest()
+        found = prepare_pixels(data, input)
+        size = data.nbytes
+    else:
+        content = hashlib.sha256(data).hexdigest()
+        found = read(data, input, name=images.name(i))
+        size = len(data)
+    pixels = hashlib.sha256(found.pixels.tobytes()).hexdigest()
+    return found.pixels, Fact(
+        content, pixels, found.format, found.mode, found.width, found.height, found.bits, size, ""
+    )
+
+
+def as_facts(rows: Sequence[Fact]) -> Facts:
+    """Return the columns of `rows`."""
+    return Facts(**{field.name: np.array([getattr(row, field.name) for row in rows]) for field in fields(Fact)})
+
+
+class Reader:
+    """Reads images here, or, where that takes long enough to be worth it, in processes.
+
+    Args:
+        images: what is read.
+        input: what they are prepared for.
+        workers: processes; None for one each processor.
+        stop_at_deeper: raise DeeperImageError at an image of more than 8 bits.
+        target: a `.npy` file of shape (n, *input.shape) whose rows receive the pixels; None keeps none of them.
+    """
+
+    def __init__(
+        self, images: Images, input: InputSpec, *, workers: int | None, stop_at_deeper: bool, target: Path | None
+    ) -> None:
+        self._task = _Task(images, input, stop_at_deeper, target)
+        self._workers = workers or cpus()
+
+    def read(self, rows: Sequence[int], *, progress: Callable[[int], None]) -> dict[int, Fact]:
+        """Read the images of `rows`; an unreadable one has its `error` said and black pixels.
+
+        Args:
+            rows: indices of the images.
+            progress: told how many more are done, now and then.
+
+        Raises:
+            DataError: a process that decodes was killed.
+        """
+        found: dict[int, Fact] = {}
+        start, told = time.perf_counter(), 0
+        method = "fork" if _may_fork() else "spawn"
+        for place, i in enumerate(rows):
+            found[i] = self._task(i)
+            if place % _CHUNK == _CHUNK - 1:
+                progress(len(found) - told)
+                told = len(found)
+                seconds_left = (time.perf_counter() - start) / len(found) * (len(rows) - len(found))
+                if self._workers > 1 and seconds_left > _START_SECONDS[method] and self._task.can_move:
+                    break
+        progress(len(found) - told)
+        rest = rows[len(found) :]
+        for chunk, facts in self._in_processes(rest, method) if rest else ():
+            found.update(zip(chunk, facts, strict=True))
+            progress(len(chunk))
+        return found
+
+    def _in_processes(self, rows: Sequence[int], method: str) -> Iterator[tuple[Sequence[int], list[Fact]]]:
+        chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+        pool = ProcessPoolExecutor(
+            min(self._workers, len(chunks)),
+            mp_context=multiprocessing.get_context(method),
+            initializer=_start_process,
+            initargs=(self._task, os.getpid()),
+        )
+        try:
+            pending: dict[Future[list[Fact]], Sequence[int]] = {pool.submit(_read_chunk, c): c for c in chunks}
+            while pending:
+                done, _ = wait(pending, return_when="FIRST_COMPLETED")
+                for future in done:
+                    yield pending.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                "A process that decodes images was ended from outside, probably for want of memory. Received: "
+                f"{self._workers} processes. Use fewer: data.cache.workers=1"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _Task:
+    """Read one image and keep its pixels. Pickled once per process."""
+
+    def __init__(self, images: Images, input: InputSpec, stop_at_deeper: bool, target: Path | None) -> None:
+        self._images, self._input, self._stop, self._target = images, input, stop_at_deeper, target
+        self._array: np.ndarray | None = None
+        self.can_move = True  # pixels in memory are not sent to other processes
+
+    def __call__(self, i: int) -> Fact:
+        try:
+            pixels, fact = read_image(self._images, i, self._input)
+        except DataError as error:
+            return _unreadable(self._images, i, error)
+        if self._stop and fact.bits > 8:
+            raise DeeperImageError
+        self.can_move = fact.format != "ARRAY"
+        if self._target is not None:
+            if self._array is None:
+                self._array = np.asarray(np.lib.format.open_memmap(self._target, mode="r+"))
+            self._array[i] = pixels
+        return fact
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_array": None}
+
+
+def _unreadable(images: Images, i: int, error: DataError) -> Fact:
+    try:
+        data = images.load(i)
+    except DataError:
+        data = b""
+    size = len(data) if isinstance(data, bytes) else data.nbytes
+    content = hashlib.sha256(data if size and isinstance(data, bytes) else images.name(i).encode()).hexdigest()
+    return Fact(content, "", "", "", 0, 0, 0, size, " ".join(str(error).split()))
+
+
+def cpus() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _may_fork() -> bool:
+    """A copy of a process with threads may inherit a lock that nobody will open."""
+    risky = {"tensorflow", "jax", "torch"} & set(sys.modules)
+    return sys.platform == "linux" and not risky and threading.active_count() == 1
+
+
+_task: _Task | None = None
+
+
+def _start_process(task: _Task, parent: int) -> None:
+    global _task
+    _task = task
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _read_chunk(rows: Sequence[int]) -> list[Fact]:
+    assert _task is not None
+    return [_task(i) for i in rows]

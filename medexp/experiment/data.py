@@ -1,0 +1,70 @@
+"""The data of a run: built from its configuration, audited, and described in the log."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medexp.config.instantiate import instantiate
+from medexp.config.schema import AuditConfig, DataConfig
+from medexp.tracking.base import Run
+from medexp.types import DataSpec, InputSpec, Invariances
+
+if TYPE_CHECKING:
+    from medexp.data.audit.findings import AuditReport
+    from medexp.data.module import DataModule
+
+logger = logging.getLogger(__name__)
+AUDIT = "audit"
+
+
+def data_module(config: DataConfig, *, seed: int) -> DataModule:
+    """Return the data module that `config` describes; nothing is read yet."""
+    from medexp.data.cache.open import PixelCache
+    from medexp.data.module import DataModule, SplitRule
+
+    pixels = {key: tuple(v) if isinstance(v, list) else v for key, v in config.input.model_dump().items()}
+    return DataModule(
+        instantiate("data", config.source),
+        name=config.name,
+        input=InputSpec(**{**pixels, "bits": config.input.bits or 8}),
+        any_depth=config.input.bits is None,
+        task=config.task,
+        classes=None if config.classes is None else tuple(config.classes),
+        positive=config.positive,
+        batch_size=config.batch_size,
+        rule=SplitRule(
+            **config.split.model_dump(),
+            fold=config.fold,
+            file=None if config.split_file is None else Path(config.split_file).expanduser().absolute(),
+        ),
+        seed=seed,
+        cache=PixelCache(config.cache.folder, max_bytes=config.cache.max_gb * 1e9, workers=config.cache.workers),
+        invariances=Invariances(**config.invariances.model_dump()),
+    )
+
+
+def audit_data(
+    config: DataConfig, options: AuditConfig, data: DataModule, run: Run, folder: Path, *, seed: int
+) -> AuditReport:
+    """Look for what makes a result worthless, and record it: files below `folder`/audit, tags of the run."""
+    from medexp.data.audit.findings import Acceptance
+    from medexp.data.audit.run import audit
+    from medexp.data.audit.write import write_report
+
+    dataset = data.load()
+    accept = [Acceptance(item.finding, tuple(item.items), item.reason) for item in config.accept]
+    report = audit(dataset, **options.model_dump(), seed=seed, accept=accept)
+    write_report(report, dataset, folder / AUDIT)
+    run.log_files(folder / AUDIT, AUDIT)
+    run.log_tags(report.tags())
+    return report
+
+
+def say_data(spec: DataSpec) -> None:
+    """Log how many images of each class are in each split."""
+    if spec.synthetic:
+        logger.warning("data %s is SYNTHETIC: no patient's image, no number here says anything of patients", spec.name)
+    for split, counts in spec.counts.items():
+        logger.info("  %-5s %s", split, ", ".join(f"{n} {name}" for name, n in counts.items()))

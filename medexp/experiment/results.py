@@ -1,0 +1,135 @@
+"""What the best weights are worth, and what is served: evaluate, draw, export, log."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medexp.config.schema import TrainConfig
+from medexp.errors import TrainingError
+from medexp.tracking.base import Run
+from medexp.types import DataSpec, FitResult, Objective, Split
+
+if TYPE_CHECKING:
+    import keras
+
+    from medexp.data.module import DataModule
+    from medexp.evaluation.predictions import Predictions
+    from medexp.models.module import ClassifierModule
+    from medexp.registry.bundle import Bundle
+
+CHECKED_IMAGES = 16  # that the exported graph and Keras must agree on
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the best weights are worth: the predictions of both held-out splits, and numbers from them."""
+
+    val: Predictions
+    test: Predictions
+    threshold: float | None
+    metrics: Mapping[str, float]
+
+
+def best_model(module: ClassifierModule, spec: DataSpec, fit: FitResult) -> keras.Model:
+    """Return the network with its best weights, built in float32 whatever it was trained in."""
+    import keras
+
+    from medexp.models.class_probabilities import class_probabilities
+
+    keras.config.set_dtype_policy("float32")
+    network = module.build(spec)
+    network.load_weights(fit.best_weights)
+    return class_probabilities(network)
+
+
+def evaluate(model: keras.Model, data: DataModule, spec: DataSpec) -> Evaluation:
+    """Predict validation and test, choose the threshold on the one, and measure both."""
+    from medexp.evaluation.metrics import classification_metrics
+    from medexp.evaluation.threshold import youden_threshold
+
+    val, test = _predict(model, data, spec, "val"), _predict(model, data, spec, "test")
+    metrics: dict[str, float] = {}
+    threshold = None
+    if val.binary:
+        threshold = youden_threshold(val.labels, val.scores)
+        achieved = classification_metrics(val, threshold=threshold)
+        metrics = {"threshold": threshold, **{k: achieved[k] for k in ("val_sensitivity", "val_specificity")}}
+    return Evaluation(val, test, threshold, metrics | classification_metrics(test, threshold=threshold))
+
+
+def _predict(model: keras.Model, data: DataModule, spec: DataSpec, split: Split) -> Predictions:
+    import numpy as np
+
+    from medexp.evaluation.predictions import Predictions
+
+    part = data.examples(split)
+    probabilities = model.predict(data.batches(split), verbose=0)
+    if not np.isfinite(probabilities).all():
+        raise TrainingError(
+            f"The training diverged. Received: no numbers as probabilities of {split}, from the best weights there "
+            "were. Try a smaller optimizer.learning_rate"
+        )
+    return Predictions(split, part.keys, part.labels, probabilities, spec.class_names)
+
+
+def write_results(fit: FitResult, evaluation: Evaluation, folder: Path) -> None:
+    """Write `history.csv`, `predictions/` and `plots/` into `folder`."""
+    from medexp.evaluation import plots
+
+    with (folder / "history.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ["epoch", *fit.history[0]])
+        table.writeheader()
+        table.writerows({"epoch": epoch, **row} for epoch, row in enumerate(fit.history, 1))
+    draw = folder / "plots"
+    plots.draw_curves(fit.history, fit.best_epoch, draw / "curves.png")
+    plots.draw_confusion(evaluation.test, evaluation.threshold, draw / "confusion_matrix.png")
+    plots.draw_roc(evaluation.test, evaluation.threshold, draw / "roc.png")
+    plots.draw_precision_recall(evaluation.test, evaluation.threshold, draw / "precision_recall.png")
+    (folder / "predictions").mkdir()
+    for predictions in (evaluation.val, evaluation.test):
+        predictions.write(folder / "predictions" / f"{predictions.split}.csv", threshold=evaluation.threshold)
+
+
+def export(
+    config: TrainConfig, model: keras.Model, data: DataModule, evaluation: Evaluation, run: Run, folder: Path, log: Path
+) -> Bundle:
+    """Write the bundle, and check that its graph says what Keras says."""
+    from medexp.imaging.scale import scale
+    from medexp.registry.export import export_bundle
+
+    return export_bundle(
+        model,
+        folder / "bundle",
+        run_id=run.id,
+        name=config.model["name"],
+        data=data.spec,
+        threshold=evaluation.threshold,
+        metrics=evaluation.metrics,
+        check_on=scale(data.images("test", CHECKED_IMAGES)),
+        native_log=log,
+    )
+
+
+def log_model(
+    config: TrainConfig,
+    model: keras.Model,
+    bundle: Bundle,
+    evaluation: Evaluation,
+    objective: Objective,
+    metrics: Mapping[str, float],
+    run: Run,
+) -> str | None:
+    """Record the model with its bundle inside; return its URI."""
+    from medexp.registry.flavor import write_flavor
+
+    with tempfile.TemporaryDirectory() as scratch:
+        flavor = Path(scratch) / "model"
+        write_flavor(model, bundle.path, flavor)
+        facts = {"model": config.model["name"], "data": config.data.name, "augmentation": config.data.aug}
+        numbers = {f"best_{objective.metric}": metrics[objective.metric], **evaluation.metrics}
+        return run.log_model(flavor, params={**facts, "seed": config.seed}, metrics=numbers)

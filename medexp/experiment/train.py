@@ -1,0 +1,150 @@
+"""Train, test, record and export one variant. Read `_run` from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from medexp.config.flatten import task_overrides
+from medexp.config.instantiate import instantiate
+from medexp.config.schema import TrainConfig
+from medexp.experiment import results
+from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
+from medexp.experiment.record import record, source_tags
+from medexp.experiment.recorded import Execution, recorded
+from medexp.tracking.base import Tracker
+from medexp.types import Objective, RunResult
+
+if TYPE_CHECKING:
+    from medexp.models.module import ClassifierModule
+
+logger = logging.getLogger(__name__)
+RESULT, SPLIT = "result.json", "split.csv"
+
+
+def train(config: TrainConfig) -> RunResult:
+    """Train, test, record and export one variant, as `config` says.
+
+    Everything is named by one run id: the folder `outputs/runs/<run id>` with its log and `result.json`, and
+    the run in the tracking store, which is closed as finished, failed or killed whatever happens.
+
+    Raises:
+        MedexpError: what a user can mend. Anything unexpected becomes a TrainingError that names the log,
+            where the traceback is.
+    """
+    tracker: Tracker = instantiate("logger", config.logger)
+    tags = {
+        **source_tags("scripts/train.py"),
+        "medexp.objective": config.objective.metric,
+        "medexp.objective_mode": config.objective.mode,
+    }
+    with recorded(config, tracker, below="runs", tags=tags, parent=config.sweep.parent) as execution:
+        result = _run(config, execution)
+    _say(result, tracker, execution, sweeping=config.sweep.parent is not None)
+    return result
+
+
+def _run(config: TrainConfig, execution: Execution) -> RunResult:
+    run, folder = execution.run, execution.folder
+
+    # ---- the process: backend, precision, seeds
+    from medexp.training import session
+
+    logger.info("run %s: %s", run.id, config.name)
+    session.load_backend(config.runtime.backend, native_log=execution.log)
+    from medexp.training.trainer import Trainer
+
+    trainer: Trainer = instantiate("trainer", config.trainer)
+    session.reset(seed=config.seed, precision=trainer.precision)
+    objective = Objective(config.objective.metric, config.objective.mode)
+    module = classifier_module(config)
+
+    # ---- record what was asked for, before anything can go wrong
+    record(config, run, folder)
+
+    # ---- data
+    data = data_module(config.data, seed=config.seed)
+    data.prepare()
+    if config.data.audit != "off":
+        report = audit_data(config.data, config.audit, data, run, folder, seed=config.seed)
+        report.enforce(mode=config.data.audit, where=folder / AUDIT)
+    spec = data.setup()
+    run.log_data(spec)
+    say_data(spec)
+    data.write_split(folder / SPLIT)
+    run.log_files(folder / SPLIT)
+
+    # ---- fit
+    fit = trainer.fit(
+        module,
+        data,
+        objective=objective,
+        augmentation=instantiate("augmentation", config.augmentation),
+        callbacks=[instantiate(f"callbacks.{key}", node) for key, node in config.callbacks.items() if node],
+        folder=folder,
+        on_epoch=lambda epoch, metrics: run.log_metrics(metrics, step=epoch),
+    )
+
+    # ---- evaluate what will be served: the best weights, in float32, one probability per class
+    model = results.best_model(module, spec, fit)
+    evaluation = results.evaluate(model, data, spec)
+    metrics = {**fit.best, **evaluation.metrics}
+    results.write_results(fit, evaluation, folder)
+    best = {f"best_{name}": value for name, value in fit.best.items() if name in _selecting(fit.best, objective)}
+    run.log_metrics(
+        {**best, "best_epoch": fit.best_epoch, **evaluation.metrics},
+        step=0,  # of the whole run: MLflow draws bars, not a point on a curve
+    )
+    for name in ("history.csv", "predictions", "plots"):
+        run.log_files(folder / name, name if (folder / name).is_dir() else "")
+
+    # ---- export
+    bundle = results.export(config, model, data, evaluation, run, folder, execution.log)
+    uri = results.log_model(config, model, bundle, evaluation, objective, metrics, run)
+
+    # ---- result
+    result = RunResult(
+        run_id=run.id,
+        run_dir=folder,
+        objective=objective,
+        best_epoch=fit.best_epoch,
+        epochs=len(fit.history),
+        metrics=metrics,
+        data=spec,
+        bundle=bundle.path,
+        model_uri=uri,
+        seconds=fit.seconds,
+    )
+    (folder / RESULT).write_text(json.dumps(asdict(result), indent=2, default=str) + "\n")
+    run.log_files(folder / RESULT)
+    return result
+
+
+def classifier_module(config: TrainConfig) -> ClassifierModule:
+    """Return the recipe that `config` describes."""
+    from medexp.models.module import ClassifierModule
+
+    return ClassifierModule(
+        network=instantiate("model", config.model),
+        optimizer=instantiate("optimizer", config.optimizer),
+        schedule=instantiate("schedule", config.schedule),
+    )
+
+
+def _selecting(metrics: Mapping[str, float], objective: Objective) -> set[str]:
+    """The metrics that a promotion may compare: those of validation, and the objective."""
+    return {name for name in metrics if name.startswith("val_")} | {objective.metric}
+
+
+def _say(result: RunResult, tracker: Tracker, execution: Execution, *, sweeping: bool) -> None:
+    if sweeping:  # the sweep's own table follows
+        auc = result.metrics["test_auc"]
+        logger.info("finished %s: %s %.4f, test_auc %.4f", result.run_id, result.objective.metric, result.score, auc)
+        return
+    from medexp.evaluation.summary import print_summary
+
+    elsewhere = " ".join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
+    print_summary(result, where=tracker.where(result.run_id), log=execution.log, elsewhere=elsewhere)
