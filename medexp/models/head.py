@@ -10,9 +10,13 @@ from medexp.types import DataSpec
 def classification_head(features: keras.KerasTensor, spec: DataSpec, *, dropout: float) -> keras.KerasTensor:
     """Global average pooling, dropout, and one dense layer of `spec.outputs` probabilities.
 
+    A binary task has one sigmoid, a multi-class one a softmax, a multi-label one a sigmoid for each class. An ordinal
+    one has P(grade > k) for each grade but the last, as the product of the conditional probabilities
+    P(grade > j | grade >= j), j <= k (Shi, Cao and Raschka, CORN, arXiv:2111.08851): so they never rise with k.
+
     Args:
         features: the last feature map, (batch, height, width, channels).
-        spec: says how many outputs; a binary task has one sigmoid, others a softmax.
+        spec: says the task, and how many outputs.
         dropout: share of features dropped while training.
 
     Returns:
@@ -20,5 +24,9 @@ def classification_head(features: keras.KerasTensor, spec: DataSpec, *, dropout:
     """
     x = keras.layers.GlobalAveragePooling2D(name="pool")(features)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
-    activation = "sigmoid" if spec.task == "binary" else "softmax"
+    if spec.task == "ordinal":
+        x = keras.layers.Dense(spec.outputs, activation="log_sigmoid", dtype="float32", name="conditional")(x)
+        product = keras.ops.cumsum(x, axis=-1)  # of logarithms
+        return keras.layers.Activation("exponential", dtype="float32", name="probabilities")(product)
+    activation = "softmax" if spec.task == "multiclass" else "sigmoid"
     return keras.layers.Dense(spec.outputs, activation=activation, dtype="float32", name="probabilities")(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import keras
 
 from medexp.errors import ConfigError
-from medexp.types import DataSpec
+from medexp.models.metrics import MeanAUC, binary_accuracy, grade_accuracy
+from medexp.types import DataSpec, Task
 
 Network = Callable[[DataSpec], keras.Model]
 Schedule = Callable[..., Any]
-THRESHOLDS = [1 / (1 + math.exp(-16 + 32 * i / 399)) for i in range(399, -1, -1)]
 
 
 class ClassifierModule:
@@ -44,20 +43,19 @@ class ClassifierModule:
     def compile_args(self, spec: DataSpec, total_steps: int) -> dict[str, Any]:
         """Return new loss, optimizer and metrics (`accuracy`, `auc`) for `keras.Model.compile`.
 
-        `auc` is the area under the ROC curve, of the positive class or the mean over classes, one against rest, on
-        thresholds evenly spaced in logits: evenly spaced in probability, as Keras has them, it is wrong for a sure
-        network or a rare finding, whose scores all fall between two of them.
+        `auc` is the area under the ROC curve, of the positive class of a binary task; else the mean: over classes,
+        each against the rest, or over the cut points between grades (MeanAUC). `accuracy` is the share of images
+        with the right class or grade; for multi-label the share of right answers, an answer for each image and class.
         """
         rate = self._schedule(learning_rate=self._optimizer.keywords["learning_rate"], total_steps=total_steps)
-        metrics: list[keras.Metric]
-        if spec.task == "binary":
-            loss = keras.losses.BinaryCrossentropy()
-            metrics = [
-                keras.metrics.BinaryAccuracy(name="accuracy"),
-                keras.metrics.AUC(thresholds=THRESHOLDS, name="auc"),
-            ]
-        else:
-            loss = keras.losses.CategoricalCrossentropy()
-            auc = keras.metrics.AUC(thresholds=THRESHOLDS, multi_label=True, num_labels=spec.outputs, name="auc")
-            metrics = [keras.metrics.CategoricalAccuracy(name="accuracy"), auc]
+        softmax = spec.task == "multiclass"
+        loss = keras.losses.CategoricalCrossentropy() if softmax else keras.losses.BinaryCrossentropy()
+        metrics = [_accuracy(spec.task), MeanAUC(spec.outputs)]
         return {"loss": loss, "optimizer": self._optimizer(learning_rate=rate), "metrics": metrics}
+
+
+def _accuracy(task: Task) -> keras.Metric:
+    if task == "multiclass":
+        return keras.metrics.CategoricalAccuracy(name="accuracy")
+    of_image = grade_accuracy if task == "ordinal" else binary_accuracy
+    return keras.metrics.MeanMetricWrapper(of_image, name="accuracy")

@@ -13,7 +13,7 @@ from medexp.errors import ConfigError
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
 from medexp.training.schedules import constant
-from medexp.types import DataSpec, InputSpec
+from medexp.types import TASKS, DataSpec, InputSpec, Task
 
 
 def module(learning_rate: float = 0.1) -> ClassifierModule:
@@ -21,10 +21,13 @@ def module(learning_rate: float = 0.1) -> ClassifierModule:
     return ClassifierModule(network=simple_cnn, optimizer=optimizer, schedule=constant)
 
 
-def auc_of(spec: DataSpec, targets: np.ndarray, scores: np.ndarray) -> float:
-    (metric,) = [m for m in module().compile_args(spec, 1)["metrics"] if m.name == "auc"]
-    metric.update_state(targets, scores)
+def metric_of(name: str, spec: DataSpec, targets: np.ndarray, outputs: np.ndarray) -> float:
+    (metric,) = [m for m in module().compile_args(spec, 1)["metrics"] if m.name == name]
+    metric.update_state(targets, outputs)
     return float(metric.result())
+
+
+auc_of, accuracy_of = partial(metric_of, "auc"), partial(metric_of, "accuracy")
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1, 0), (4, 0), (2, -7), (2, 7)], ids=["mild", "sure", "rare", "common"])
@@ -51,3 +54,80 @@ def test_auc_of_many_classes_is_their_mean() -> None:
 def test_a_learning_rate_that_cannot_learn_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match=f"optimizer.learning_rate.*Received: {rate}"):
         module(rate)
+
+
+def test_auc_leaves_out_a_finding_that_nobody_has() -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((400, 4)) < 0.4).astype("float32")
+    truth[:, 1], truth[:, 3] = 0, 1
+    scores = (1 / (1 + np.exp(-(rng.normal(size=(400, 4)) + 1.5 * truth)))).astype("float32")
+    spec = DataSpec("d", "multilabel", ("a", "b", "c", "d"), InputSpec(8, 8, 1), {}, "", "")
+    wanted = np.mean([roc_auc_score(truth[:, i], scores[:, i]) for i in (0, 2)])
+    assert auc_of(spec, truth, scores) == pytest.approx(wanted, abs=3e-3)
+
+
+def test_auc_of_targets_with_one_value_is_a_number() -> None:
+    spec = DataSpec("d", "multilabel", ("a", "b"), InputSpec(8, 8, 1), {}, "", "")
+    assert auc_of(spec, np.zeros((3, 2), "float32"), np.full((3, 2), 0.5, "float32")) == 0
+
+
+def test_auc_of_grades_is_the_mean_over_cut_points() -> None:
+    rng = np.random.default_rng(0)
+    grades = rng.integers(0, 4, 900)
+    severity = grades + rng.normal(size=900)
+    above = (1 / (1 + np.exp(-2 * (severity[:, None] - np.array([0.5, 1.5, 2.5]))))).astype("float32")
+    spec = DataSpec("d", "ordinal", ("a", "b", "c", "d"), InputSpec(8, 8, 1), {}, "", "")
+    targets = (grades[:, None] > np.arange(3)).astype("float32")
+    wanted = np.mean([roc_auc_score(targets[:, k], above[:, k]) for k in range(3)])
+    assert auc_of(spec, targets, above) == pytest.approx(wanted, abs=3e-3)
+
+
+def test_a_mixed_target_counts_as_the_nearer_value() -> None:
+    spec = DataSpec("d", "binary", ("a", "b"), InputSpec(8, 8, 1), {}, "", "")
+    scores = np.array([[0.2], [0.7], [0.4], [0.9]], "float32")
+    mixed, hard = (np.array([row], "float32").T for row in ([0.3, 0.8, 0.1, 0.6], [0, 1, 0, 1]))
+    assert auc_of(spec, mixed, scores) == auc_of(spec, hard, scores) == 1
+    assert accuracy_of(spec, mixed, scores) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "targets", "outputs", "accuracy"),
+    [
+        ("binary", [[1], [0], [1], [0]], [[0.6], [0.4], [0.4], [0.1]], 3 / 4),
+        ("multiclass", [[1, 0, 0], [0, 0, 1]], [[0.4, 0.3, 0.3], [0.1, 0.5, 0.4]], 1 / 2),
+        ("multilabel", [[1, 0, 1], [0, 0, 1]], [[0.6, 0.6, 0.6], [0.4, 0.4, 0.4]], 4 / 6),
+        # grades 2, 0, 1: most probable are 2 of (.3, .3, .4), 0 of (.5, .4, .1) and 0 of (.4, .3, .3)
+        ("ordinal", [[1, 1], [0, 0], [1, 0]], [[0.7, 0.4], [0.5, 0.1], [0.6, 0.3]], 2 / 3),
+    ],
+)
+def test_accuracy_is_what_it_is_by_hand(
+    task: Task, targets: list[list[int]], outputs: list[list[float]], accuracy: float
+) -> None:
+    spec = DataSpec("d", task, ("a", "b") if task == "binary" else ("a", "b", "c"), InputSpec(8, 8, 1), {}, "", "")
+    found = accuracy_of(spec, np.array(targets, "float32"), np.array(outputs, "float32"))
+    assert found == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_validation_metrics_of_a_fit_do_not_depend_on_the_batches(task: Task) -> None:
+    keras.utils.set_random_seed(0)
+    spec = DataSpec("d", task, ("a", "b") if task == "binary" else ("a", "b", "c"), InputSpec(8, 8, 1), {}, "", "")
+    network = simple_cnn(spec, filters=[4])
+    network.compile(**module().compile_args(spec, 1))
+    images = np.random.default_rng(0).integers(0, 256, (11, 8, 8, 1)).astype("float32")
+    targets = np.tril(np.ones((11, spec.outputs), "float32"), 1)  # an outcome of every task but multi-class
+    if task == "multiclass":
+        targets = np.eye(3, dtype="float32")[np.arange(11) % 3]
+    whole, parts = (network.evaluate(images, targets, batch_size=n, return_dict=True, verbose=0) for n in (11, 3))
+    assert set(whole) == {"loss", "accuracy", "auc"}
+    assert whole == pytest.approx(parts, abs=1e-6)
+    assert np.isfinite(list(whole.values())).all()
+
+
+def test_an_image_that_weighs_twice_counts_twice() -> None:
+    spec = DataSpec("d", "binary", ("a", "b"), InputSpec(8, 8, 1), {}, "", "")
+    targets, scores = (np.array([row], "float32").T for row in ([0, 0, 1], [0.2, 0.7, 0.5]))
+    weighted, twice = (module().compile_args(spec, 1)["metrics"][1] for _ in range(2))
+    weighted.update_state(targets, scores, sample_weight=np.array([1, 2, 1], "float32"))
+    twice.update_state(targets[[0, 1, 1, 2]], scores[[0, 1, 1, 2]])
+    assert float(weighted.result()) == pytest.approx(float(twice.result())) == pytest.approx(1 / 3)
