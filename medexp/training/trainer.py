@@ -12,7 +12,9 @@ from typing import Any, Literal, Protocol
 import keras
 
 from medexp.errors import ConfigError, TrainingError
+from medexp.training.augmented import AugmentedModel, WithTargets
 from medexp.training.callbacks import EpochReport, OnEpoch
+from medexp.training.reseed import Reseed
 from medexp.types import DataSpec, FitResult, Objective
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Trainer:
         callbacks: Sequence[keras.callbacks.Callback],
         folder: Path,
         on_epoch: OnEpoch,
+        seed: int = 0,
     ) -> FitResult:
         """Train, and return how it went and where the best weights are.
 
@@ -91,10 +94,11 @@ class Trainer:
             module: builds and compiles the network.
             data: training and validation batches.
             objective: selects the best epoch.
-            augmentation: layers between the images and the network, active while training.
+            augmentation: layers between the images and the network, active while training; see `AugmentedModel`.
             callbacks: Keras callbacks.
             folder: receives `best.weights.h5`, of the network alone.
             on_epoch: called after each epoch with its number (from 1) and metrics.
+            seed: of augmentation and dropout, which depend on it, the epoch and the step alone.
 
         Raises:
             TrainingError: no epoch gave a finite objective, the loss is not a number, an unknown monitor.
@@ -102,7 +106,8 @@ class Trainer:
         batches = data.train(self._steps)
         steps = len(batches)
         network = module.build(data.spec)
-        model = _augmented(network, augmentation)
+        augmentation = tuple(augmentation)
+        model = AugmentedModel(network, augmentation, compiled=self._jit_compile) if augmentation else network
         model.compile(**module.compile_args(data.spec, steps * self._max_epochs), jit_compile=self._jit_compile)
         logger.info("training %s, %s parameters, %d steps an epoch", network.name, f"{network.count_params():,}", steps)
 
@@ -110,13 +115,14 @@ class Trainer:
         monitors = [m for c in callbacks if isinstance(m := getattr(c, "monitor", None), str)]
         report = EpochReport(epochs=self._max_epochs, objective=objective, monitors=monitors, on_epoch=on_epoch)
         best = BestWeights(network, folder / BEST_WEIGHTS, objective)
+        reseed = Reseed(seed=seed, augmentation=augmentation, network=network)
         start = time.perf_counter()
         model.fit(
-            batches,
+            WithTargets(batches) if augmentation else batches,
             validation_data=data.val(),
             epochs=self._max_epochs,
             shuffle=False,  # Keras would shuffle the batches by Python's global random numbers
-            callbacks=[report, best, *callbacks],
+            callbacks=[reseed, report, best, *callbacks],
             verbose=0,
         )
         seconds = time.perf_counter() - start
@@ -148,12 +154,3 @@ class BestWeights(keras.callbacks.Callback):
         if math.isfinite(value) and (self.epoch is None or self._objective.better(value, self._value)):
             self._network.save_weights(self.path)
             self.epoch, self._value = epoch + 1, value
-
-
-def _augmented(network: keras.Model, layers: Sequence[keras.layers.Layer]) -> keras.Model:
-    if not layers:
-        return network
-    x = image = keras.Input(network.input_shape[1:], name="image")
-    for layer in layers:
-        x = layer(x)
-    return keras.Model(image, network(x), name=f"augmented_{network.name}")

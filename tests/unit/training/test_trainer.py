@@ -6,9 +6,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from pixels import ArrayPixels
 
 from medexp.data.augmentation import standard
 from medexp.data.batches import Batches
+from medexp.data.policy import Policy
 from medexp.errors import TrainingError
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
@@ -21,14 +23,15 @@ INPUT = InputSpec(height=8, width=8, channels=1)
 LABELS = np.arange(24) % 2
 IMAGES = np.random.default_rng(0).integers(0, 128, (24, *INPUT.shape), dtype=np.uint8)
 IMAGES[LABELS == 1, 2:6, 2:6] += 100
+ROWS, TARGETS = np.arange(24), LABELS[:, np.newaxis].astype(np.float32)
+POLICY = partial(standard, name="test", flip="horizontal", rotation=0.02, noise=0.01)
 
 
 class Recording(Batches):
     """Remembers which batches were asked for, and the images in them."""
 
     def __init__(self, seed: int, limit: int | None) -> None:
-        targets = LABELS[:, np.newaxis].astype(np.float32)
-        super().__init__(IMAGES, targets, batch_size=8, shuffle_seed=seed, limit=limit)
+        super().__init__(ArrayPixels(IMAGES), ROWS, TARGETS, batch_size=8, shuffle_seed=seed, limit=limit)
         self.seen: list[bytes] = []
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +53,7 @@ class Data:
         return self.batches
 
     def val(self) -> Batches:
-        return Batches(IMAGES, LABELS[:, np.newaxis].astype(np.float32), batch_size=8)
+        return Batches(ArrayPixels(IMAGES), ROWS, TARGETS, batch_size=8)
 
 
 def module(learning_rate: float = 0.02) -> ClassifierModule:
@@ -70,6 +73,7 @@ def fit(
     metric: str = "val_auc",
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     augment: bool = True,
+    policy: Policy | None = None,
 ) -> FitResult:
     trainer = trainer or Trainer(max_epochs=3)
     session.reset(seed=seed, precision=trainer.precision)
@@ -77,10 +81,11 @@ def fit(
         module(),
         data or Data(),
         objective=Objective(metric, "max"),
-        augmentation=standard(name="test", flip="horizontal", rotation=0.02, noise=0.01) if augment else (),
+        augmentation=(policy or POLICY()) if augment else (),
         callbacks=callbacks,
         folder=folder,
         on_epoch=lambda epoch, metrics: None,
+        seed=seed,
     )
 
 
