@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from medexp.types import Split
+from medexp.types import Split, Task
+
+NO_METADATA: Mapping[str, Sequence[str]] = {}
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Class probabilities of one split.
+    """Class probabilities of one split, n images.
 
-    `keys` name the images, `labels` are class indices (n,), `probabilities` has shape (n, classes), rows
-    summing to 1.
+    Args:
+        split: which.
+        keys: names of the images.
+        labels: class indices (n,); multi-label: 0 or 1 for each class (n, classes).
+        probabilities: of each class, (n, classes); rows sum to 1, except for multi-label.
+        class_names: binary: (negative, positive); ordinal: in order.
+        task: what kind of labels.
     """
 
     split: Split
@@ -24,29 +32,43 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
-
-    @property
-    def binary(self) -> bool:
-        return len(self.class_names) == 2
+    task: Task
 
     @property
     def scores(self) -> np.ndarray:
         """Probability of the positive class, `float64`, (n,); only for a binary task."""
-        assert self.binary
+        assert self.task == "binary"
         return np.asarray(self.probabilities[:, 1], dtype=np.float64)
 
-    def decisions(self, threshold: float | None) -> np.ndarray:
-        """Class indices (n,): by `threshold` on the positive class, or the most probable class where it is None."""
-        if threshold is None:
-            return np.asarray(self.probabilities.argmax(axis=1))
-        return np.asarray(self.scores >= threshold, dtype=int)
+    def decisions(self, thresholds: Mapping[str, float]) -> np.ndarray:
+        """Return what is decided, in the form of `labels`; a probability equal to its threshold is positive.
 
-    def write(self, path: Path, *, threshold: float | None) -> None:
-        """Write a CSV: image, label, decision, one probability per class, nine significant digits (exact float32)."""
-        names = np.array(self.class_names)
-        table = pd.DataFrame(
-            {"image": self.keys, "label": names[self.labels], "decision": names[self.decisions(threshold)]}
-        )
-        for i, name in enumerate(self.class_names):
-            table[f"p({name})"] = self.probabilities[:, i]
-        table.to_csv(path, index=False, float_format="%.9g")
+        Args:
+            thresholds: by class name. Binary: of the positive class; multi-label: of every class. Empty for the other
+                tasks, and for a binary one whose most probable class is meant.
+        """
+        if self.task == "multilabel":
+            limits = np.array([thresholds[name] for name in self.class_names])
+            return np.asarray(self.probabilities.astype(np.float64) >= limits, dtype=int)
+        if not thresholds:
+            return np.asarray(self.probabilities.argmax(axis=1))
+        return np.asarray(self.scores >= thresholds[self.class_names[1]], dtype=int)
+
+    def write(
+        self, path: Path, *, thresholds: Mapping[str, float], metadata: Mapping[str, Sequence[str]] = NO_METADATA
+    ) -> None:
+        """Write a CSV with a row for each image, probabilities with nine significant digits (exact `float32`).
+
+        Columns: `image`, `label`, `decision`, and `p(<class>)` for each class. Multi-label has `label(<class>)` and
+        `decision(<class>)`, 0 or 1, instead. `meta(<column>)` for each column of `metadata`, n values each.
+        """
+        decided = self.decisions(thresholds)
+        columns: dict[str, Sequence[object] | np.ndarray] = {"image": self.keys}
+        for title, values in (("label", self.labels), ("decision", decided)):
+            if self.task == "multilabel":
+                columns |= {f"{title}({name})": values[:, i] for i, name in enumerate(self.class_names)}
+            else:
+                columns[title] = np.array(self.class_names)[values]
+        columns |= {f"p({name})": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
+        columns |= {f"meta({name})": values for name, values in metadata.items()}
+        pd.DataFrame(columns).to_csv(path, index=False, float_format="%.9g")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from medexp.errors import DataError
 from medexp.evaluation.metrics import classification_metrics
 from medexp.evaluation.predictions import Predictions
 
@@ -11,12 +14,16 @@ from medexp.evaluation.predictions import Predictions
 def binary(labels: list[int], scores: list[float]) -> Predictions:
     positive = np.array(scores, np.float32)
     keys = tuple(f"{i}.png" for i in range(len(labels)))
-    return Predictions("test", keys, np.array(labels), np.stack([1 - positive, positive], axis=1), ("no", "yes"))
+    return Predictions(
+        "test", keys, np.array(labels), np.stack([1 - positive, positive], axis=1), ("no", "yes"), "binary"
+    )
 
 
 def multiclass(labels: list[int], rows: list[list[float]]) -> Predictions:
     names = tuple("abcdef"[: len(rows[0])])
-    return Predictions("val", tuple(map(str, range(len(labels)))), np.array(labels), np.array(rows, np.float32), names)
+    return Predictions(
+        "val", tuple(map(str, range(len(labels)))), np.array(labels), np.array(rows, np.float32), names, "multiclass"
+    )
 
 
 SMALL = binary([0, 0, 0, 1, 1], [0.125, 0.25, 0.75, 0.5, 0.875])
@@ -38,7 +45,7 @@ SMALL = binary([0, 0, 0, 1, 1], [0.125, 0.25, 0.75, 0.5, 0.875])
     ],
 )
 def test_a_binary_metric_is_what_it_is_by_hand(metric: str, value: float) -> None:
-    assert classification_metrics(SMALL, threshold=0.5)[f"test_{metric}"] == pytest.approx(value, abs=1e-6)
+    assert classification_metrics(SMALL, thresholds={"yes": 0.5})[f"test_{metric}"] == pytest.approx(value, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +54,18 @@ def test_a_binary_metric_is_what_it_is_by_hand(metric: str, value: float) -> Non
 def test_the_threshold_decides_and_a_score_equal_to_it_is_positive(
     threshold: float, sensitivity: float, specificity: float
 ) -> None:
-    found = classification_metrics(SMALL, threshold=threshold)
+    found = classification_metrics(SMALL, thresholds={"yes": threshold})
     assert (found["test_sensitivity"], found["test_specificity"]) == pytest.approx((sensitivity, specificity))
 
 
 def test_what_does_not_depend_on_decisions_does_not_depend_on_the_threshold() -> None:
-    low, high = (classification_metrics(SMALL, threshold=t) for t in (0.1, 0.9))
+    low, high = (classification_metrics(SMALL, thresholds={"yes": t}) for t in (0.1, 0.9))
     for name in ("auc", "average_precision", "log_loss", "brier"):
         assert low[f"test_{name}"] == high[f"test_{name}"]
 
 
 def test_no_positive_decision_has_an_f1_of_zero() -> None:
-    assert classification_metrics(SMALL, threshold=0.99)["test_f1"] == 0.0
+    assert classification_metrics(SMALL, thresholds={"yes": 0.99})["test_f1"] == 0.0
 
 
 THREE = multiclass(
@@ -77,18 +84,18 @@ THREE = multiclass(
     ],
 )
 def test_a_metric_of_three_classes_is_what_it_is_by_hand(metric: str, value: float) -> None:
-    assert classification_metrics(THREE, threshold=None)[f"val_{metric}"] == pytest.approx(value, abs=1e-6)
+    assert classification_metrics(THREE, thresholds={})[f"val_{metric}"] == pytest.approx(value, abs=1e-6)
 
 
 def test_three_classes_have_no_sensitivity() -> None:
-    names = {name.removeprefix("val_") for name in classification_metrics(THREE, threshold=None)}
+    names = {name.removeprefix("val_") for name in classification_metrics(THREE, thresholds={})}
     assert names == {"accuracy", "balanced_accuracy", "log_loss", "auc", "average_precision", "f1"}
 
 
 def test_random_predictions_have_the_metrics_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     labels, scores = rng.integers(0, 2, 500), rng.random(500).astype(np.float32)
-    found = classification_metrics(binary(labels.tolist(), scores.tolist()), threshold=0.3)
+    found = classification_metrics(binary(labels.tolist(), scores.tolist()), thresholds={"yes": 0.3})
     called = scores >= 0.3
     assert found == pytest.approx(
         {
@@ -107,7 +114,7 @@ def test_random_predictions_have_the_metrics_of_scikit_learn() -> None:
 
 
 def test_every_metric_is_a_plain_number() -> None:
-    for found in (classification_metrics(SMALL, threshold=0.5), classification_metrics(THREE, threshold=None)):
+    for found in (classification_metrics(SMALL, thresholds={"yes": 0.5}), classification_metrics(THREE, thresholds={})):
         assert {type(value) for value in found.values()} == {float}
 
 
@@ -115,4 +122,106 @@ def test_every_metric_is_a_plain_number() -> None:
 def test_rows_that_miss_one_by_a_rounding_need_no_warning() -> None:
     rng = np.random.default_rng(0)
     rows = rng.dirichlet(np.ones(6), 300).astype(np.float32)
-    classification_metrics(multiclass((np.arange(300) % 6).tolist(), rows.tolist()), threshold=None)
+    classification_metrics(multiclass((np.arange(300) % 6).tolist(), rows.tolist()), thresholds={})
+
+
+NAMES = ("mass", "edema (mild)", "hernia")
+FINDINGS = Predictions(
+    "test",
+    tuple("abcd"),
+    np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]]),
+    np.array([[0.75, 0.25, 0.5], [0.5, 0.5, 0.125], [0.875, 0.125, 0.125], [0.625, 0.0625, 0.125]], np.float32),
+    NAMES,
+    "multilabel",
+)
+AT = {"mass": 0.6, "edema (mild)": 0.25, "hernia": 0.5}
+# decided: [1, 1, 1], [0, 1, 0], [1, 0, 0], [1, 0, 0]; nobody has a hernia
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("auc", (1 + 3 / 4) / 2),
+        ("auc/mass", 1.0),
+        ("auc/edema _mild_", 3 / 4),
+        ("average_precision", (1 + (1 + 2 / 3) / 2) / 2),
+        ("accuracy", 8 / 12),
+        ("subset_accuracy", 1 / 4),
+        ("f1", (2 * 2 / (2 * 2 + 1 + 0) + 2 * 1 / (2 * 1 + 1 + 1)) / 2),
+        (
+            "log_loss",
+            -np.log([0.75, 0.5, 0.875, 0.375, 0.75, 0.5, 0.125, 0.9375, 0.5, 0.875, 0.875, 0.875]).mean(),
+        ),
+    ],
+)
+def test_a_metric_of_findings_is_what_it_is_by_hand(metric: str, value: float) -> None:
+    assert classification_metrics(FINDINGS, thresholds=AT)[f"test_{metric}"] == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_finding_that_nobody_has_is_left_out_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    found = classification_metrics(FINDINGS, thresholds=AT)
+    assert "test_auc/hernia" not in found
+    assert np.isfinite(list(found.values())).all()
+    assert "means are over 2 of 3" in caplog.text
+    assert "hernia (no image)" in caplog.text
+
+
+def test_a_split_of_which_nothing_can_be_ranked_is_a_data_error() -> None:
+    nothing = replace(FINDINGS, labels=np.array([[0, 0, 1]] * 4))
+    with pytest.raises(DataError, match=r"test split cannot be scored.*mass \(no image\).*hernia \(every image\)"):
+        classification_metrics(nothing, thresholds=AT)
+
+
+def test_names_that_differ_in_signs_only_stay_two_metrics() -> None:
+    found = classification_metrics(
+        replace(FINDINGS, class_names=("a+", "a-+", "a(")), thresholds={"a+": 0.5, "a-+": 0.5, "a(": 0.5}
+    )
+    assert {name for name in found if "/" in name} == {"test_auc/a_ 0", "test_auc/a-_ 1"}
+
+
+def test_names_of_metrics_are_accepted_by_mlflow() -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    odd = ("../x", "a/b:c", "ü, (ß)")
+    predictions = replace(FINDINGS, class_names=odd, labels=1 - FINDINGS.labels % 2)
+    for name in classification_metrics(predictions, thresholds=dict.fromkeys(odd, 0.5)):
+        _validate_metric_name(name)
+
+
+GRADES = Predictions(
+    "test",
+    tuple("abcdef"),
+    np.array([0, 0, 1, 1, 2, 2]),
+    np.array(
+        [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.125, 0.75, 0.125], [0, 0.25, 0.75], [0.625, 0.125, 0.25], [0, 0, 1]],
+        np.float32,
+    ),
+    ("none", "mild", "severe"),
+    "ordinal",
+)
+# decided: 0, 1, 1, 2, 0, 2; above none: .5 .75 | .875 1 .375 1; above mild: .25 .25 .125 .75 | .25 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [
+        ("accuracy", 3 / 6),
+        ("balanced_accuracy", 3 / 6),
+        ("mean_absolute_error", (0 + 1 + 0 + 1 + 2 + 0) / 6),
+        # observed squared distances 0 1 0 1 4 0; expected of 36 pairs: both have two of each grade
+        ("quadratic_kappa", 1 - (6 / 6) / ((4 * (1 + 4 + 1 + 1 + 4 + 1)) / 36)),
+        ("auc", (6 / 8 + (2 * 0.5 + 1 + 0 + 4) / 8) / 2),
+        ("log_loss", -np.log([0.5, 0.25, 0.75, 0.25, 0.25, 1]).mean()),
+    ],
+)
+def test_a_metric_of_grades_is_what_it_is_by_hand(metric: str, value: float) -> None:
+    assert classification_metrics(GRADES, thresholds={})[f"test_{metric}"] == pytest.approx(value, abs=1e-6)
+
+
+def test_grades_of_two_are_no_binary_task() -> None:
+    two = Predictions("val", tuple("ab"), np.array([0, 1]), np.array([[1, 0], [0.5, 0.5]]), ("a", "b"), "ordinal")
+    found = classification_metrics(two, thresholds={})
+    assert "val_sensitivity" not in found
+    assert found["val_auc"] == 1.0
+    assert found["val_quadratic_kappa"] == 0.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,14 +10,17 @@ import pytest
 from PIL import Image
 
 from medexp.evaluation import plots
+from medexp.evaluation.confusion import draw_confusion
 from medexp.evaluation.predictions import Predictions
+from medexp.types import Task
 
 
 def predictions(seed: int, classes: int = 2) -> Predictions:
     rng = np.random.default_rng(seed)
+    task: Task = "binary" if classes == 2 else "multiclass"
     names = ("clear", "nodule", "mass", "streak")[:classes]
     probabilities = rng.dirichlet(np.ones(classes), 40).astype(np.float32)
-    return Predictions("test", tuple(map(str, range(40))), np.arange(40) % classes, probabilities, names)
+    return Predictions("test", tuple(map(str, range(40))), np.arange(40) % classes, probabilities, names, task)
 
 
 def history(seed: int) -> list[dict[str, float]]:
@@ -25,14 +29,35 @@ def history(seed: int) -> list[dict[str, float]]:
     return [{key: float(rng.random()) for key in keys} for _ in range(5)]
 
 
+def findings(seed: int) -> Predictions:
+    """Six of them, one that nobody has."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, (40, 6))
+    labels[:, 4] = 0
+    return Predictions("test", tuple(map(str, range(40))), labels, rng.random((40, 6)), SIX, "multilabel")
+
+
+def grades(seed: int) -> Predictions:
+    return replace(predictions(seed, 4), task="ordinal")
+
+
+SIX = ("mass", "edema", "nodule", "effusion", "hernia", "a name that is far too long for a small panel")
+EACH = dict.fromkeys(SIX, 0.5)
+AT = {"nodule": 0.5}
 DRAWINGS: dict[str, Callable[[int, Path], None]] = {
     "curves": lambda seed, path: plots.draw_curves(history(seed), 2, path),
-    "confusion": lambda seed, path: plots.draw_confusion(predictions(seed), 0.5, path),
-    "confusion of four": lambda seed, path: plots.draw_confusion(predictions(seed, 4), None, path),
-    "roc": lambda seed, path: plots.draw_roc(predictions(seed), 0.5, path),
-    "roc of four": lambda seed, path: plots.draw_roc(predictions(seed, 4), None, path),
-    "precision-recall": lambda seed, path: plots.draw_precision_recall(predictions(seed), 0.5, path),
-    "precision-recall of four": lambda seed, path: plots.draw_precision_recall(predictions(seed, 4), None, path),
+    "confusion": lambda seed, path: draw_confusion(predictions(seed), AT, path),
+    "confusion of four": lambda seed, path: draw_confusion(predictions(seed, 4), {}, path),
+    "roc": lambda seed, path: plots.draw_roc(predictions(seed), AT, path),
+    "roc of four": lambda seed, path: plots.draw_roc(predictions(seed, 4), {}, path),
+    "confusion of findings": lambda seed, path: draw_confusion(findings(seed), EACH, path),
+    "roc of findings": lambda seed, path: plots.draw_roc(findings(seed), EACH, path),
+    "precision-recall of findings": lambda seed, path: plots.draw_precision_recall(findings(seed), EACH, path),
+    "confusion of grades": lambda seed, path: draw_confusion(grades(seed), {}, path),
+    "roc of grades": lambda seed, path: plots.draw_roc(grades(seed), {}, path),
+    "precision-recall of grades": lambda seed, path: plots.draw_precision_recall(grades(seed), {}, path),
+    "precision-recall": lambda seed, path: plots.draw_precision_recall(predictions(seed), AT, path),
+    "precision-recall of four": lambda seed, path: plots.draw_precision_recall(predictions(seed, 4), {}, path),
 }
 
 
@@ -43,6 +68,7 @@ def drawn(draw: Callable[[Path], None], path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_a_picture_has_a_sane_size_and_something_on_it(name: str, tmp_path: Path) -> None:
     picture = drawn(partial(DRAWINGS[name], 0), tmp_path / "new" / "a.png")
@@ -61,7 +87,8 @@ def test_other_data_is_another_picture_and_the_same_the_same(name: str, tmp_path
 
 def test_the_operating_point_is_marked(tmp_path: Path) -> None:
     low, high = (
-        drawn(partial(plots.draw_roc, predictions(0), threshold), tmp_path / "a.png") for threshold in (0.2, 0.8)
+        drawn(partial(plots.draw_roc, predictions(0), {"nodule": threshold}), tmp_path / "a.png")
+        for threshold in (0.2, 0.8)
     )
     assert (low != high).any()
 
@@ -76,7 +103,7 @@ def test_a_training_of_one_epoch_is_drawn(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 def test_a_threshold_that_calls_nothing_positive_is_drawn_without_a_point(tmp_path: Path) -> None:
     none, half = (
-        drawn(partial(plots.draw_precision_recall, predictions(0), threshold), tmp_path / "a.png")
+        drawn(partial(plots.draw_precision_recall, predictions(0), {"nodule": threshold}), tmp_path / "a.png")
         for threshold in (1.0, 0.5)
     )
     assert (none != half).any()

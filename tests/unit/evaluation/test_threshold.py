@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medexp.evaluation.threshold import youden_threshold
+from medexp.evaluation.predictions import Predictions
+from medexp.evaluation.threshold import choose_thresholds, youden_threshold
 
 
 def youden(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
@@ -82,3 +85,21 @@ ONE, SIX_TENTHS = np.float32(1), np.float32(0.6)
 def test_scores_that_are_separated_stay_separated(negative: float, positive: float) -> None:
     labels, scores = np.array([0, 1]), np.array([negative, positive], np.float32)
     assert youden(labels, scores, youden_threshold(labels, scores)) == 1
+
+
+def test_every_finding_gets_its_own_threshold_and_one_that_nobody_has_a_half(caplog: pytest.LogCaptureFixture) -> None:
+    labels = np.array([[0, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, 0]])
+    scores = np.array([[0.1, 0.1, 0.9], [0.2, 0.8, 0.1], [0.6, 0.6, 0.1], [0.9, 0.2, 0.1]], np.float32)
+    found = choose_thresholds(
+        Predictions("val", tuple("abcd"), labels, scores, ("mass", "edema", "hernia"), "multilabel")
+    )
+    assert found == pytest.approx({"mass": 0.4, "edema": 0.4, "hernia": 0.5})
+    assert "val tells no threshold of hernia" in caplog.text
+
+
+def test_only_the_positive_class_of_a_binary_task_has_a_threshold() -> None:
+    rows = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    binary = Predictions("val", tuple("ab"), np.array([0, 1]), rows, ("no", "yes"), "binary")
+    assert choose_thresholds(binary) == {"yes": pytest.approx(0.45)}
+    for task in ("multiclass", "ordinal"):
+        assert choose_thresholds(replace(binary, task=task)) == {}
