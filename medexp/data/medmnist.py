@@ -51,13 +51,18 @@ class MedMnistSource:
         self._search = [Path(folder).expanduser().absolute() / "medmnist" / file for folder in search if folder]
         self._download = Path(download_to).expanduser().absolute() / "medmnist" / file
         self._url = f"{url.rstrip('/')}/{file}"
-        self._md5 = md5[size]
+        self._md5 = md5.get(size)
         self._timeout = timeout
 
     def prepare(self) -> None:
         """Download the file where no folder has it (DataError where that fails)."""
         if self._found() is None:
             to = self._download
+            if self._md5 is None:
+                raise DataError(
+                    f"No checksum is known of this size, so it is not downloaded. Received: data.size={self._size}. "
+                    f"Put the file at {to}, or override: data.md5={{{self._size}: ...}}"
+                )
             otherwise = (
                 f"Fetch it elsewhere and put it at {to}, or set MEDEXP_DATA_DIR to a folder that holds "
                 f"medmnist/{to.name}, or run without real data: data=phantom"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import threading
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def made(folder: Path, **changes: object) -> Examples:
 
 
 def pixels(examples: Examples) -> np.ndarray:
-    return np.stack([examples.read(i) for i in range(len(examples.keys))])
+    return np.stack([np.asarray(Image.open(io.BytesIO(examples.images.load(i)))) for i in range(len(examples.keys))])
 
 
 @pytest.fixture(scope="module")
