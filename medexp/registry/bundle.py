@@ -18,7 +18,7 @@ from medexp.imaging.prepare import prepare
 from medexp.registry.engine import LiteRtEngine
 from medexp.types import InputSpec, Task
 
-FORMAT = 1
+FORMAT = 2
 PASSPORT = "passport.json"
 
 
@@ -26,9 +26,9 @@ PASSPORT = "passport.json"
 class Passport:
     """What a model is, as `passport.json` holds it.
 
-    `threshold` is the decision threshold on the positive class's probability, chosen on validation
-    (None unless the task is binary). `engine` names the exported graph and its largest difference in
-    probability to Keras. `files` is the SHA-256 of every other file of the bundle.
+    `thresholds` are by class name, chosen on validation: binary, of the positive class (empty: the most probable class
+    is the answer); multi-label, of every class; empty for the other tasks. `engine` names the exported graph and its
+    largest difference in probability to Keras. `files` is the SHA-256 of every other file of the bundle.
     """
 
     format: int
@@ -38,7 +38,7 @@ class Passport:
     task: Task
     class_names: tuple[str, ...]
     positive: str | None
-    threshold: float | None
+    thresholds: Mapping[str, float]
     input: InputSpec
     preprocessing: str
     metrics: Mapping[str, float]
@@ -50,10 +50,22 @@ class Passport:
 
 @dataclass(frozen=True)
 class Classification:
-    """One answer: the class, and the probability of each class in the passport's order."""
+    """One answer.
 
-    label: str
+    Args:
+        labels: the classes found: one, or any number for multi-label, in the passport's order.
+        probabilities: of each class, in the passport's order.
+        single: whether there is always one class.
+    """
+
+    labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+    single: bool = True
+
+    @property
+    def label(self) -> str | None:
+        """The class; None for multi-label, however many were found."""
+        return self.labels[0] if self.single else None
 
 
 class Bundle:
@@ -103,12 +115,21 @@ class Bundle:
         return self._engine(batch)
 
     def classify(self, data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Classification:
-        """Classify one encoded image: binary by the stored threshold, else the most probable class."""
+        """Classify one encoded image.
+
+        Binary by the stored threshold; multi-label by that of each class; else the most probable class.
+        """
         row = self.probabilities(self.read(data, name=name, max_pixels=max_pixels)[np.newaxis])[0]
-        threshold = self.passport.threshold
-        best = int(row.argmax()) if threshold is None else int(float(row[1]) >= threshold)
-        names = self.passport.class_names
-        return Classification(names[best], {name: float(p) for name, p in zip(names, row, strict=True)})
+        names, thresholds = self.passport.class_names, self.passport.thresholds
+        probabilities = {name: float(p) for name, p in zip(names, row, strict=True)}
+        if self.passport.task == "multilabel":
+            found = tuple(name for name, p in probabilities.items() if p >= thresholds[name])
+            return Classification(found, probabilities, single=False)
+        if self.passport.positive in thresholds:
+            best = int(probabilities[names[1]] >= thresholds[names[1]])
+        else:
+            best = int(row.argmax())
+        return Classification((names[best],), probabilities)
 
 
 def read_passport(path: Path) -> Passport:
@@ -126,10 +147,23 @@ def read_passport(path: Path) -> Passport:
             "Use the version of medexp that wrote it, or train anew."
         )
     try:
-        return TypeAdapter(Passport).validate_python(raw)
+        passport = TypeAdapter(Passport).validate_python(raw)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise RegistryError(f"The passport is not one. Received: {path / PASSPORT} ({wrong}).") from error
+    _require_thresholds(passport, path)
+    return passport
+
+
+def _require_thresholds(passport: Passport, path: Path) -> None:
+    """Every class of a multi-label task has a threshold, no class has one that would not be used."""
+    named, classes = set(passport.thresholds), set(passport.class_names)
+    used = classes if passport.task == "multilabel" else {passport.positive} if passport.task == "binary" else set()
+    if named - used or (passport.task == "multilabel" and named != classes):
+        raise RegistryError(
+            f"The passport's thresholds do not fit its task. Received: {path / PASSPORT} with thresholds of "
+            f"{', '.join(sorted(named)) or 'no class'}, task {passport.task} of {', '.join(passport.class_names)}."
+        )
 
 
 def write_passport(path: Path, passport: Passport) -> None:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from medexp.errors import RegistryError
+from medexp.imaging.scale import scale
 from medexp.logs import native_stderr_to
 from medexp.registry.bundle import FORMAT, Bundle, Passport, sha256, write_passport
 from medexp.registry.engine import LiteRtEngine
@@ -30,7 +31,7 @@ def export_bundle(
     run_id: str,
     name: str,
     data: DataSpec,
-    threshold: float | None,
+    thresholds: Mapping[str, float],
     metrics: Mapping[str, float],
     check_on: np.ndarray,
     native_log: Path,
@@ -38,14 +39,16 @@ def export_bundle(
     """Write `model.keras`, `model.tflite` and `passport.json` into the new folder `path`.
 
     Args:
-        model: from float images (batch, height, width, channels), 0 to 255, to class probabilities.
+        model: from float images (batch, height, width, channels), 0 to 255, to what `class_probabilities`
+            gives.
         path: of the bundle.
         run_id: that the model comes from.
         name: of the network.
         data: what it was trained on.
-        threshold: decides a binary task.
+        thresholds: by class name, what `Passport` says of them.
         metrics: measured on this model, for people.
-        check_on: `uint8` images that Keras and the graph must agree on, shape (n, *data.input.shape), n > 1.
+        check_on: images that Keras and the graph must agree on, `data.input.dtype`, shape (n, *data.input.shape),
+            n > 1.
         native_log: receives what the converter prints.
 
     Raises:
@@ -79,7 +82,7 @@ def export_bundle(
             task=data.task,
             class_names=data.class_names,
             positive=data.positive,
-            threshold=threshold,
+            thresholds=dict(thresholds),
             input=data.input,
             preprocessing=data.input.digest,
             metrics=dict(metrics),
@@ -92,11 +95,12 @@ def export_bundle(
     return Bundle.open(path)
 
 
-_DATA_FACTS = ("name", "digest", "source", "counts", "synthetic")
+_DATA_FACTS = ("name", "digest", "split", "source", "counts", "synthetic")
 
 
 def _difference(model: keras.Model, engine: LiteRtEngine, images: np.ndarray) -> float:
     """Largest difference in probability, over a batch and over single images."""
+    images = scale(images)
     with keras.device("cpu:0"):  # a GPU computes convolutions with ten bits of mantissa (TF32)
         wanted = keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
     single = np.concatenate([engine(image[np.newaxis]) for image in images])

@@ -8,7 +8,16 @@ from rich.table import Table
 from medexp.console import wide_console
 from medexp.registry.promotion import Candidate, Proposal
 
-_ROWS = ("test_auc", "test_accuracy", "test_sensitivity", "test_specificity", "test_f1")
+_ROWS = (
+    "test_auc",
+    "test_accuracy",
+    "test_subset_accuracy",
+    "test_sensitivity",
+    "test_specificity",
+    "test_f1",
+    "test_quadratic_kappa",
+    "test_mean_absolute_error",
+)
 _SHOWN = 5
 
 

@@ -46,7 +46,7 @@ def folder(graph: Path, tmp_path: Path) -> Path:
         task="binary",
         class_names=("dark", "bright"),
         positive="bright",
-        threshold=0.25,
+        thresholds={"bright": 0.25},
         input=INPUT,
         preprocessing=INPUT.digest,
         metrics={"test_auc": 1.0},
@@ -72,7 +72,7 @@ def png(value: int, side: int = 4) -> bytes:
 
 def test_a_passport_comes_back_as_it_was_written(folder: Path) -> None:
     passport = read_passport(folder)
-    changed = replace(passport, run_id="other", threshold=0.1 + 0.2)
+    changed = replace(passport, run_id="other", thresholds={"bright": 0.1 + 0.2})
     write_passport(folder, changed)
     assert read_passport(folder) == changed
 
@@ -85,13 +85,53 @@ def test_an_image_is_classified_with_the_probability_of_each_class(folder: Path)
 
 @pytest.mark.parametrize(("threshold", "label"), [(0.25, "bright"), (0.45, "dark"), (None, "dark")])
 def test_the_threshold_of_the_passport_decides(threshold: float | None, label: str, folder: Path) -> None:
-    edit(folder, threshold=threshold)
+    edit(folder, thresholds={} if threshold is None else {"bright": threshold})
     assert Bundle.open(folder).classify(png(102)).label == label
+
+
+FINDINGS = {"task": "multilabel", "positive": None}
+
+
+@pytest.mark.parametrize(
+    ("dark", "bright", "labels"),
+    [(0.1, 0.1, ("dark", "bright")), (0.7, 0.1, ("bright",)), (0.1, 0.7, ("dark",)), (0.7, 0.7, ())],
+)
+def test_each_finding_is_decided_by_its_own_threshold(
+    dark: float, bright: float, labels: tuple[str, ...], folder: Path
+) -> None:
+    edit(folder, **FINDINGS, thresholds={"dark": dark, "bright": bright})
+    answer = Bundle.open(folder).classify(png(102))
+    assert answer.labels == labels
+    assert answer.label is None
+    assert dict(answer.probabilities) == pytest.approx({"dark": 0.6, "bright": 0.4})
+
+
+@pytest.mark.parametrize(("value", "grade"), [(102, "dark"), (204, "bright")])
+@pytest.mark.parametrize("task", ["ordinal", "multiclass"])
+def test_the_most_probable_grade_or_class_is_the_answer(task: str, value: int, grade: str, folder: Path) -> None:
+    edit(folder, task=task, positive=None, thresholds={})
+    answer = Bundle.open(folder).classify(png(value))
+    assert (answer.label, answer.labels) == (grade, (grade,))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {**FINDINGS, "thresholds": {"dark": 0.5}},
+        {**FINDINGS, "thresholds": {"dark": 0.5, "bright": 0.5, "grey": 0.5}},
+        {"thresholds": {"dark": 0.5}},
+        {"task": "ordinal", "positive": None},
+    ],
+)
+def test_thresholds_that_do_not_fit_the_task_are_refused(change: dict[str, Any], folder: Path) -> None:
+    edit(folder, **change)
+    with pytest.raises(RegistryError, match=r"thresholds do not fit its task. Received: .*dark, bright\."):
+        Bundle.open(folder)
 
 
 def test_a_probability_equal_to_the_threshold_is_positive(folder: Path) -> None:
     probability = Bundle.open(folder).classify(png(102)).probabilities["bright"]
-    edit(folder, threshold=probability)
+    edit(folder, thresholds={"bright": probability})
     assert Bundle.open(folder).classify(png(102)).label == "bright"
 
 
@@ -143,9 +183,10 @@ def test_an_engine_without_a_checksum_is_refused(folder: Path) -> None:
         Bundle.open(folder)
 
 
-def test_a_newer_format_is_refused(folder: Path) -> None:
-    edit(folder, format=FORMAT + 1)
-    with pytest.raises(RegistryError, match=f"reads bundles of format {FORMAT}. Received: format {FORMAT + 1}"):
+@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
+def test_another_format_is_refused(other: int, folder: Path) -> None:
+    edit(folder, format=other)
+    with pytest.raises(RegistryError, match=f"reads bundles of format {FORMAT}. Received: format {other}"):
         Bundle.open(folder)
 
 
@@ -175,7 +216,7 @@ def test_a_folder_without_a_passport_is_no_bundle(tmp_path: Path) -> None:
         (lambda text: "[]", "format"),
         (lambda text: "null", "format"),
         (lambda text: "{}", "format None"),
-        (lambda text: text.replace('"threshold"', '"treshold"'), "The passport is not one.*threshold"),
+        (lambda text: text.replace('"thresholds"', '"tresholds"'), "The passport is not one.*threshold"),
         (lambda text: text.replace('"height"', '"hight"'), r"The passport is not one.*input.height"),
         (lambda text: text.replace('"class_names"', '"names"'), "The passport is not one.*class_names"),
     ],

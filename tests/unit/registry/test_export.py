@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,9 +10,10 @@ import pytest
 
 from medexp.errors import RegistryError
 from medexp.models.class_probabilities import class_probabilities
+from medexp.models.simple_cnn import simple_cnn
 from medexp.registry.bundle import Bundle, sha256
 from medexp.registry.export import TOLERANCE, export_bundle
-from medexp.types import DataSpec, InputSpec
+from medexp.types import DataSpec, InputSpec, Task
 
 INPUT = InputSpec(height=8, width=8, channels=1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, *INPUT.shape), dtype=np.uint8)
@@ -27,23 +29,34 @@ DATA = DataSpec(
 )
 
 
+AT = {"yes": 0.4}
+
+
 def network(dtype: str = "float32") -> keras.Model:
     keras.utils.set_random_seed(0)
     image = keras.Input(INPUT.shape)
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Conv2D(8, 3, activation="relu", dtype=dtype)(x)
     x = keras.layers.GlobalAveragePooling2D(dtype=dtype)(x)
-    return class_probabilities(keras.Model(image, keras.layers.Dense(1, activation="sigmoid", dtype="float32")(x)))
+    return class_probabilities(
+        keras.Model(image, keras.layers.Dense(1, activation="sigmoid", dtype="float32")(x)), task="binary"
+    )
 
 
-def export(model: keras.Model, folder: Path, check_on: np.ndarray = IMAGES) -> Bundle:
+def export(
+    model: keras.Model,
+    folder: Path,
+    check_on: np.ndarray = IMAGES,
+    data: DataSpec = DATA,
+    thresholds: Mapping[str, float] = AT,
+) -> Bundle:
     return export_bundle(
         model,
         folder / "bundle",
         run_id="run",
         name="tiny",
-        data=DATA,
-        threshold=0.4,
+        data=data,
+        thresholds=thresholds,
         metrics={"test_auc": 0.9},
         check_on=check_on,
         native_log=folder / "run.log",
@@ -78,12 +91,18 @@ def test_the_keras_file_loads_with_stock_keras_in_safe_mode(bundle: Bundle, mode
 
 def test_the_passport_says_what_the_model_is(bundle: Bundle) -> None:
     passport = bundle.passport
-    assert (passport.run_id, passport.model, passport.task, passport.threshold) == ("run", "tiny", "binary", 0.4)
+    assert (passport.run_id, passport.model, passport.task, passport.thresholds) == (
+        "run",
+        "tiny",
+        "binary",
+        {"yes": 0.4},
+    )
     assert (passport.class_names, passport.positive) == (("no", "yes"), "yes")
     assert (passport.input, passport.preprocessing) == (INPUT, INPUT.digest)
     assert passport.data == {
         "name": "d",
         "digest": "abc",
+        "split": "",
         "source": "/somewhere",
         "counts": {"train": {"no": 1, "yes": 2}},
         "synthetic": True,
@@ -109,7 +128,7 @@ def ill_conditioned() -> keras.Model:
     half = np.random.default_rng(0).normal(scale=1e6, size=32)
     weights = np.random.default_rng(1).permutation(np.concatenate([half, -half]))
     dense.set_weights([weights[:, np.newaxis], np.zeros(1)])
-    return class_probabilities(model)
+    return class_probabilities(model, task="binary")
 
 
 def not_a_number() -> keras.Model:
@@ -136,3 +155,45 @@ def test_a_refused_export_leaves_no_bundle_that_opens(tmp_path: Path) -> None:
         export(not_a_number(), tmp_path)
     with pytest.raises(RegistryError, match="There is no bundle here"):
         Bundle.open(tmp_path / "bundle")
+
+
+OTHERS = {
+    "multiclass": (("a", "b", "c"), {}),
+    "multilabel": (("a", "b", "c"), {"a": 0.1, "b": 0.5, "c": 0.9}),
+    "ordinal": (("none", "mild", "severe"), {}),
+}
+
+
+@pytest.mark.parametrize("task", OTHERS)
+def test_a_trained_model_of_each_task_says_the_same_once_it_is_exported(task: Task, tmp_path: Path) -> None:
+    names, thresholds = OTHERS[task]
+    data = replace(DATA, task=task, class_names=names)
+    keras.utils.set_random_seed(0)
+    trained = simple_cnn(data, filters=[4, 4], dropout=0.0)
+    loss = "categorical_crossentropy" if task == "multiclass" else "binary_crossentropy"
+    trained.compile(optimizer=keras.optimizers.Adam(0.1), loss=loss)
+    grades = np.arange(5) % 3
+    targets = {
+        "multiclass": np.eye(3)[grades],
+        "multilabel": np.eye(3)[grades] + np.eye(3)[grades - 1],
+        "ordinal": grades[:, np.newaxis] > np.arange(2),
+    }[task]
+    trained.fit(IMAGES.astype(np.float32), targets.astype(np.float32), epochs=2, verbose=0)
+    model = class_probabilities(trained, task=task)
+    bundle = export(model, tmp_path, data=data, thresholds=thresholds)
+    assert bundle.passport.engine["difference"] <= TOLERANCE
+    assert (bundle.passport.task, bundle.passport.class_names, bundle.passport.positive) == (task, names, None)
+    assert dict(bundle.passport.thresholds) == thresholds
+    found, wanted = bundle.probabilities(IMAGES), model.predict(IMAGES.astype(np.float32), verbose=0)
+    assert np.abs(found - wanted).max() <= TOLERANCE
+    if task != "multilabel":
+        assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    loaded = keras.saving.load_model(bundle.path / "model.keras", compile=False, safe_mode=True)
+    assert (loaded.predict(IMAGES.astype(np.float32), verbose=0) == wanted).all()
+
+
+def test_sixteen_bits_are_checked_on_the_scale_that_the_network_sees(model: keras.Model, tmp_path: Path) -> None:
+    deep = replace(DATA, input=replace(INPUT, bits=16))
+    bundle = export(model, tmp_path, check_on=IMAGES.astype(np.uint16) * 257 + 3, data=deep)
+    assert bundle.passport.input.bits == 16
+    assert bundle.passport.engine["difference"] <= TOLERANCE
