@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 _CANDIDATES = 96  # of the best moves, that are tried before all are weighed anew
+_GROUPS_MATTER = 0.5
 _LEAST_GAIN = 1e-8  # a share that is off by 0.01 points is good enough
 
 
@@ -19,11 +20,12 @@ def deal(images: np.ndarray, *, shares: np.ndarray, least: np.ndarray, coins: np
     class. Groups are not single images as in the paper, and a large one dealt late spoils the proportions, so single
     groups are then moved, and pairs swapped between parts, as long as that lowers
 
-        sum over parts p and columns c of  w_c (held_pc - share_p)^2 / share_p
+        sum over parts p and columns c of  w_c^2 (held_pc - share_p)^2 / share_p
 
-    where held_pc is what part p has of column c (from 0 to 1), and the columns are the images and the groups of each
-    class, and of all. Nothing depends on the order of the classes, and all sums are made in a fixed order of IEEE
-    operations: the same answer on every machine.
+    where held_pc is what part p has of column c (from 0 to 1). The columns are the images of each class and of all,
+    w = 1, and the groups of each class and of all, w = 1/2: a part should not have its images from few patients, but
+    where a group is very large the two cannot agree, and images count. Nothing depends on the order of the classes,
+    and all sums are made in a fixed order of IEEE operations: the same answer on every machine.
 
     Args:
         images: how many images of each class (column) a group (row) has, (n, classes); the order of the rows is the
@@ -91,7 +93,8 @@ class _Search:
         self._total = self._columns @ self._count.sum(axis=1)
         self._held = self._columns @ self._count
         self._groups = self._count.T @ self._has
-        self._weight = self._columns / self._total[:, np.newaxis]  # what a kind has of each column, (columns, kinds)
+        self._scale = np.where(np.arange(len(self._total)) <= images.shape[1], 1.0, _GROUPS_MATTER)[:, np.newaxis]
+        self._weight = self._scale * self._columns / self._total[:, np.newaxis]  # of a kind, (columns, kinds)
         self._square = np.zeros(len(kinds))
         for column in self._weight:
             self._square += column * column
@@ -115,7 +118,8 @@ class _Search:
 
     def _slope(self) -> np.ndarray:
         """Derivative of the sum by what a part holds of a column, (columns, parts)."""
-        return np.asarray(2 * (self._held / self._total[:, np.newaxis] - self._shares) * self._inverse)
+        excess = self._held / self._total[:, np.newaxis] - self._shares
+        return np.asarray(2 * self._scale * excess * self._inverse)
 
     def _fill(self) -> bool:
         """Where a part lacks a class, make the move that mends most gaps."""
