@@ -12,6 +12,7 @@ from typing import Any
 
 import pydicom
 from pydicom.datadict import dictionary_VR, keyword_dict
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from medexp.errors import DataError
 
@@ -75,8 +76,9 @@ def read_headers(root: Path, paths: Sequence[str], keywords: Sequence[str]) -> l
         paths: below it.
         keywords: of the tags wanted; an age (`PatientAge`) is given in years.
     """
-    tags = [*dict.fromkeys(("SOPInstanceUID", "Rows", *keywords))]
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
+    tags = [*dict.fromkeys(("SOPInstanceUID", "SOPClassUID", "Rows", *keywords))]
+    quiet = pydicom.config.disable_value_validation()  # else a value that breaks a rule is printed, names and all
+    with quiet, ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as pool:
         found = pool.map(lambda path: _read(root, path, tags, keywords), paths, chunksize=64)
         return [header for header in found if header is not None]
 
@@ -88,8 +90,13 @@ def _read(root: Path, path: str, tags: list[str], keywords: Sequence[str]) -> He
                 if file.read(132)[128:] != MAGIC:
                     return None
         header = pydicom.dcmread(root / path, stop_before_pixels=True, specific_tags=list(tags))
-        values = {keyword: _text(header, keyword) for keyword in keywords}
-        return Header(path, _text(header, "SOPInstanceUID"), "Rows" in header, values)
+        kind = UID(_text(header, "SOPClassUID") or str(header.file_meta.get("MediaStorageSOPClassUID", "")))
+        uid = _text(header, "SOPInstanceUID")
+        if not uid and "Rows" not in header and kind != MediaStorageDirectoryStorage:
+            raise ValueError("its header is damaged")
+        # Where a file was cut off, its kind still says what it was.
+        image = "Rows" in header or "Image Storage" in kind.name
+        return Header(path, uid, image, {keyword: _text(header, keyword) for keyword in keywords})
     except Exception as error:  # pydicom raises whatever a damaged file leads to
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         return Header(path, "", False, {}, error=reason)
