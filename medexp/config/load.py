@@ -105,7 +105,8 @@ def _shell_problems(error: ValidationError, missing: set[str]) -> Iterator[str]:
             yield f"{path}: has no value. Override: {path}=..."
         else:
             text = item["msg"].removeprefix("Value error, ")
-            yield f"{path or 'together'}: {text[0].lower()}{text[1:]}. Received: {item['input']!r}."
+            received = "" if isinstance(item["input"], Mapping) else f" Received: {item['input']!r}."
+            yield f"{path or 'together'}: {text[0].lower()}{text[1:]}.{received}"
 
 
 def _node_problems(plain: Mapping[str, Any]) -> Iterator[str]:

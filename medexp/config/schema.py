@@ -88,13 +88,13 @@ class InputConfig(Shell):
         for name, example in (("window", "[40, 400]"), ("percentiles", "[1, 99]")):
             given = getattr(self, name)
             if self.intensity == name and given is None:
-                raise ValueError(f"intensity={name} needs its numbers: data.input.{name}={example}")
+                raise ValueError(f"intensity={name} needs its numbers. Override: data.input.{name}={example}")
             if self.intensity != name and given is not None:
-                raise ValueError(f"{name} has no effect without data.input.intensity={name}")
+                raise ValueError(f"{name} has no effect. Override: data.input.intensity={name}, or remove it")
         if self.window is not None and not self.window[1] > 0:
-            raise ValueError(f"a window is wider than 0: data.input.window=[{self.window[0]:g}, 400]")
+            raise ValueError(f"a window is wider than 0. Received: data.input.window={self.window}")
         if self.percentiles is not None and not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            raise ValueError("percentiles go up, from 0 to 100: data.input.percentiles=[1, 99]")
+            raise ValueError(f"percentiles go up, from 0 to 100. Received: data.input.percentiles={self.percentiles}")
         return self
 
 
@@ -163,11 +163,13 @@ class DataConfig(Shell):
     @model_validator(mode="after")
     def _makes_sense(self) -> DataConfig:
         if self.fold is not None and self.fold >= self.split.folds:
-            raise ValueError(f"there are data.split.folds={self.split.folds} folds, from 0: data.fold={self.fold}")
+            raise ValueError(
+                f"folds go from 0 to data.split.folds - 1. Received: data.fold={self.fold} of {self.split.folds}"
+            )
         if self.fold is not None and self.split_file is not None:
-            raise ValueError("data.split_file says who is in which split: data.fold would have no effect")
+            raise ValueError("data.split_file says who is in which split: remove data.fold, it has no effect")
         if self.split.repeat and self.fold is None:
-            raise ValueError("data.split.repeat has no effect without a data.fold")
+            raise ValueError("data.split.repeat has no effect without a fold. Override: data.fold=0")
         return self
 
 

@@ -35,7 +35,7 @@ class Labels:
         if self.task == "binary":
             return self.values[:, np.newaxis].astype(np.float32)
         if self.task == "multiclass":
-            return np.eye(len(self.class_names), dtype=np.float32)[self.values]
+            return np.asarray(np.eye(len(self.class_names), dtype=np.float32)[self.values])
         if self.task == "ordinal":
             grades = np.arange(len(self.class_names) - 1)
             return np.asarray(self.values[:, np.newaxis] > grades, dtype=np.float32)
@@ -51,7 +51,7 @@ class Labels:
         """The classes of each image as text, (n,); those of a multi-label task joined by `|`."""
         names = np.array(self.class_names)
         if self.values.ndim == 1:
-            return names[self.values]
+            return np.asarray(names[self.values])
         return np.array(["|".join(names[row.astype(bool)]) for row in self.values], dtype=str)
 
 

@@ -223,7 +223,7 @@ class DataModule:
             splits=data.splits[rows],
             content=data.facts.content[rows],
             groups=None if data.groups is None else tuple(data.groups[i] for i in rows),
-            labels_text=labels.texts()[rows],
+            labels_text=labels.texts()[rows].tolist(),
             metadata={name: tuple(values[i] for i in rows) for name, values in data.metadata.items()},
         )
 

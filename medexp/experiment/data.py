@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medexp.config.instantiate import instantiate
 from medexp.config.schema import AuditConfig, DataConfig
@@ -24,7 +24,9 @@ def data_module(config: DataConfig, *, seed: int) -> DataModule:
     from medexp.data.cache.open import PixelCache
     from medexp.data.module import DataModule, SplitRule
 
-    pixels = {key: tuple(v) if isinstance(v, list) else v for key, v in config.input.model_dump().items()}
+    pixels: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in config.input.model_dump().items()
+    }
     return DataModule(
         instantiate("data", config.source),
         name=config.name,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,21 +17,12 @@ if TYPE_CHECKING:
     import keras
 
     from medexp.data.module import DataModule
+    from medexp.evaluation.evaluation import Evaluation
     from medexp.evaluation.predictions import Predictions
     from medexp.models.module import ClassifierModule
     from medexp.registry.bundle import Bundle
 
 CHECKED_IMAGES = 16  # that the exported graph and Keras must agree on
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the best weights are worth: the predictions of both held-out splits, and numbers from them."""
-
-    val: Predictions
-    test: Predictions
-    threshold: float | None
-    metrics: Mapping[str, float]
 
 
 def best_model(module: ClassifierModule, spec: DataSpec, fit: FitResult) -> keras.Model:
@@ -44,22 +34,14 @@ def best_model(module: ClassifierModule, spec: DataSpec, fit: FitResult) -> kera
     keras.config.set_dtype_policy("float32")
     network = module.build(spec)
     network.load_weights(fit.best_weights)
-    return class_probabilities(network)
+    return class_probabilities(network, task=spec.task)
 
 
 def evaluate(model: keras.Model, data: DataModule, spec: DataSpec) -> Evaluation:
-    """Predict validation and test, choose the threshold on the one, and measure both."""
-    from medexp.evaluation.metrics import classification_metrics
-    from medexp.evaluation.threshold import youden_threshold
+    """Predict validation and test, choose thresholds on the one, and measure both."""
+    from medexp.evaluation.evaluation import evaluate
 
-    val, test = _predict(model, data, spec, "val"), _predict(model, data, spec, "test")
-    metrics: dict[str, float] = {}
-    threshold = None
-    if val.binary:
-        threshold = youden_threshold(val.labels, val.scores)
-        achieved = classification_metrics(val, threshold=threshold)
-        metrics = {"threshold": threshold, **{k: achieved[k] for k in ("val_sensitivity", "val_specificity")}}
-    return Evaluation(val, test, threshold, metrics | classification_metrics(test, threshold=threshold))
+    return evaluate(_predict(model, data, spec, "val"), _predict(model, data, spec, "test"))
 
 
 def _predict(model: keras.Model, data: DataModule, spec: DataSpec, split: Split) -> Predictions:
@@ -74,12 +56,36 @@ def _predict(model: keras.Model, data: DataModule, spec: DataSpec, split: Split)
             f"The training diverged. Received: no numbers as probabilities of {split}, from the best weights there "
             "were. Try a smaller optimizer.learning_rate"
         )
-    return Predictions(split, part.keys, part.labels, probabilities, spec.class_names)
+    return Predictions(split, part.keys, part.labels, probabilities, spec.class_names, spec.task)
 
 
-def write_results(fit: FitResult, evaluation: Evaluation, folder: Path) -> None:
+def draw_augmentation(
+    policy: str, layers: Sequence[keras.layers.Layer], data: DataModule, path: Path, *, seed: int
+) -> None:
+    """Draw what the first step makes of a few training images; nothing where images stay as they are."""
+    from medexp.evaluation.contact_sheet import draw_contact_sheet
+    from medexp.training.preview import preview
+
+    if not layers:
+        return
+    seen = preview(data.train(), layers, seed=seed)
+    spec = data.spec
+    draw_contact_sheet(
+        seen.images,
+        seen.targets,
+        seen.augmented,
+        seen.mixed,
+        task=spec.task,
+        class_names=spec.class_names,
+        policy=policy,
+        path=path,
+    )
+
+
+def write_results(fit: FitResult, evaluation: Evaluation, data: DataModule, folder: Path) -> None:
     """Write `history.csv`, `predictions/` and `plots/` into `folder`."""
     from medexp.evaluation import plots
+    from medexp.evaluation.confusion import draw_confusion
 
     with (folder / "history.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, ["epoch", *fit.history[0]])
@@ -87,12 +93,16 @@ def write_results(fit: FitResult, evaluation: Evaluation, folder: Path) -> None:
         table.writerows({"epoch": epoch, **row} for epoch, row in enumerate(fit.history, 1))
     draw = folder / "plots"
     plots.draw_curves(fit.history, fit.best_epoch, draw / "curves.png")
-    plots.draw_confusion(evaluation.test, evaluation.threshold, draw / "confusion_matrix.png")
-    plots.draw_roc(evaluation.test, evaluation.threshold, draw / "roc.png")
-    plots.draw_precision_recall(evaluation.test, evaluation.threshold, draw / "precision_recall.png")
+    draw_confusion(evaluation.test, evaluation.thresholds, draw / "confusion_matrix.png")
+    plots.draw_roc(evaluation.test, evaluation.thresholds, draw / "roc.png")
+    plots.draw_precision_recall(evaluation.test, evaluation.thresholds, draw / "precision_recall.png")
     (folder / "predictions").mkdir()
     for predictions in (evaluation.val, evaluation.test):
-        predictions.write(folder / "predictions" / f"{predictions.split}.csv", threshold=evaluation.threshold)
+        predictions.write(
+            folder / "predictions" / f"{predictions.split}.csv",
+            thresholds=evaluation.thresholds,
+            metadata=data.examples(predictions.split).metadata,
+        )
 
 
 def export(
@@ -108,7 +118,7 @@ def export(
         run_id=run.id,
         name=config.model["name"],
         data=data.spec,
-        threshold=evaluation.threshold,
+        thresholds=evaluation.thresholds,
         metrics=evaluation.metrics,
         check_on=scale(data.images("test", CHECKED_IMAGES)),
         native_log=log,

@@ -16,7 +16,7 @@ from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import Execution, recorded
 from medexp.tracking.base import Tracker
-from medexp.types import Objective, RunResult
+from medexp.types import Invariances, Objective, RunResult
 
 if TYPE_CHECKING:
     from medexp.models.module import ClassifierModule
@@ -55,12 +55,16 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
 
     logger.info("run %s: %s", run.id, config.name)
     session.load_backend(config.runtime.backend, native_log=execution.log)
+    from medexp.data.policy import allowed
     from medexp.training.trainer import Trainer
 
     trainer: Trainer = instantiate("trainer", config.trainer)
     session.reset(seed=config.seed, precision=trainer.precision)
     objective = Objective(config.objective.metric, config.objective.mode)
     module = classifier_module(config)
+    augmentation = allowed(
+        instantiate("augmentation", config.augmentation), Invariances(**config.data.invariances.model_dump())
+    )
 
     # ---- record what was asked for, before anything can go wrong
     record(config, run, folder)
@@ -78,21 +82,25 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
     run.log_files(folder / SPLIT)
 
     # ---- fit
+    results.draw_augmentation(
+        config.data.aug, augmentation, data, folder / "plots" / "augmentation.png", seed=config.seed
+    )
     fit = trainer.fit(
         module,
         data,
         objective=objective,
-        augmentation=instantiate("augmentation", config.augmentation),
+        augmentation=augmentation,
         callbacks=[instantiate(f"callbacks.{key}", node) for key, node in config.callbacks.items() if node],
         folder=folder,
         on_epoch=lambda epoch, metrics: run.log_metrics(metrics, step=epoch),
+        seed=config.seed,
     )
 
     # ---- evaluate what will be served: the best weights, in float32, one probability per class
     model = results.best_model(module, spec, fit)
     evaluation = results.evaluate(model, data, spec)
     metrics = {**fit.best, **evaluation.metrics}
-    results.write_results(fit, evaluation, folder)
+    results.write_results(fit, evaluation, data, folder)
     best = {f"best_{name}": value for name, value in fit.best.items() if name in _selecting(fit.best, objective)}
     run.log_metrics(
         {**best, "best_epoch": fit.best_epoch, **evaluation.metrics},

@@ -131,7 +131,7 @@ class MlflowRun:
             self._client.log_batch(self.id, metrics=entries)
 
     def log_data(self, data: DataSpec) -> None:
-        """Record source, digest, classes, and counts per class and split as an MLflow input."""
+        """Record source, digests of data and split, classes, and counts per class and split as an MLflow input."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         facts = {
@@ -140,6 +140,7 @@ class MlflowRun:
             "positive": data.positive,
             "input": data.input.shape,
             "synthetic": data.synthetic,
+            "split": data.split,
         }
         dataset = Dataset(
             name=data.name,

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from medexp.data.cache.pixels import MappedPixels, StreamedPixels
-from medexp.data.cache.reading import DeeperImageError, Fact, Reader, as_facts
+from medexp.data.cache.reading import THIS, DeeperImageError, Fact, Reader, as_facts
 from medexp.data.cache.stamps import Stamps
 from medexp.data.cache.store import IMAGES, Stored, earlier, finish, folder_name, open_stored, reserve
 from medexp.data.dataset import Facts, Pixels
@@ -64,18 +64,17 @@ class PixelCache:
         Raises:
             DataError: the folder cannot be written. An unreadable image is no error here: its fact says so.
         """
-        if any_depth:
-            input = replace(input, bits=8)
+        spec = replace(input, bits=8) if any_depth else input
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             stamps = Stamps(self._root / "stamps" / f"{digest_of(origin)}.npz")
-            found = self._find(images, stamps, input, any_depth)
+            found = self._find(images, stamps, spec, any_depth)
             if found is None:
-                with self._lock(digest_of([origin, replace(input, bits=8).digest])) as building:
+                with self._lock(digest_of([origin, replace(spec, bits=8).digest])) as building:
                     stamps = Stamps(self._root / "stamps" / f"{digest_of(origin)}.npz")
-                    found = self._find(images, stamps, input, any_depth)
+                    found = self._find(images, stamps, spec, any_depth)
                     if found is None:
-                        found = self._build(images, stamps, input, any_depth, building)
+                        found = self._build(images, stamps, spec, any_depth, building)
             return found
         except OSError as error:
             raise DataError(
@@ -104,6 +103,11 @@ class PixelCache:
         place = {known: row for row, known in enumerate(stored.facts.content.tolist())}
         rows = np.array([place[one] for one in content], dtype=np.int64)
         facts = Facts(**{field.name: getattr(stored.facts, field.name)[rows] for field in fields(Facts)})
+        wrong = np.flatnonzero(facts.error)
+        reasons = facts.error.astype(object)
+        for i in wrong.tolist():
+            reasons[i] = reasons[i].replace(THIS, images.name(i))
+        facts = replace(facts, error=reasons.astype(str))
         if not kept:
             return Prepared(StreamedPixels(images, input, workers=self._workers), facts)
         return Prepared(MappedPixels(stored.images, input, rows), facts)
@@ -129,9 +133,7 @@ class PixelCache:
             shutil.rmtree(building, ignore_errors=True)
             lock.release()
 
-    def _build(
-        self, images: Images, stamps: Stamps, input: InputSpec, any_depth: bool, building: Path
-    ) -> Prepared:
+    def _build(self, images: Images, stamps: Stamps, input: InputSpec, any_depth: bool, building: Path) -> Prepared:
         try:
             return self._build_as(images, stamps, input, any_depth, building)
         except DeeperImageError:

@@ -12,15 +12,15 @@ from medexp.data.cache.reading import cpus, read_image
 from medexp.data.source import Images
 from medexp.types import InputSpec
 
-_RESIDENT = 96 * 2**20  # bytes of the map that may stay in memory beside the system's own cache
-_TOUCHED = 64 * 2**10  # that a read of one image may bring in: the kernel maps around a fault
+_RESIDENT = 64 * 2**20  # bytes of the map that may stay in memory beside the system's own cache
+_AROUND = 2 * 2**20  # that a read of one image may bring in: the kernel maps up to a huge page around a fault
 
 
 class MappedPixels:
     """Images in a `.npy` file, memory-mapped.
 
-    Pages that were read are given back to the system now and then: they stay in its cache, and the process does not
-    grow to the size of the file.
+    Pages that were read are given back to the system at once: they stay in its cache, and the process does not grow to
+    the size of the file.
 
     Args:
         path: of the file, shape (m, *input.shape).
@@ -36,9 +36,8 @@ class MappedPixels:
         self._images = np.asarray(mapped)
         self._rows = rows
         self._input = input
-        self._cost = max(_TOUCHED, int(np.prod(input.shape)) * mapped.itemsize)
-        self._whole = mapped.nbytes <= _RESIDENT
-        self._touched = 0
+        small = mapped.nbytes <= _RESIDENT
+        self._at_a_time = None if small else max(1, _RESIDENT // (_AROUND + mapped.nbytes // len(mapped)))
 
     @property
     def input(self) -> InputSpec:
@@ -50,12 +49,14 @@ class MappedPixels:
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of `rows`, `input.dtype`, shape (rows, *input.shape), as a new array."""
-        taken = self._images[self._rows[rows]]
-        if not self._whole:
-            self._touched += len(rows) * self._cost
-            if self._touched > _RESIDENT:
-                self._map.madvise(mmap.MADV_DONTNEED)
-                self._touched = 0
+        places = self._rows[rows]
+        if self._at_a_time is None:
+            return np.asarray(self._images[places])
+        taken = np.empty((len(places), *self._input.shape), dtype=self._input.dtype)
+        for start in range(0, len(places), self._at_a_time):
+            part = slice(start, start + self._at_a_time)
+            np.take(self._images, places[part], axis=0, out=taken[part], mode="clip")
+            self._map.madvise(mmap.MADV_DONTNEED)
         return taken
 
 

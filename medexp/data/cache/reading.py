@@ -20,10 +20,13 @@ import numpy as np
 from medexp.data.dataset import Facts
 from medexp.data.source import Images
 from medexp.errors import DataError
-from medexp.imaging.read import prepare_pixels, read
+from medexp.imaging.intensity import Intensity, between, mapped
+from medexp.imaging.prepare import prepare
+from medexp.imaging.read import Prepared, read
 from medexp.types import InputSpec
 
 _CHUNK = 64  # images that a process takes at a time
+THIS = "{image}"  # stands for its name in the reason why a file cannot be read: another may have the same content
 _START_SECONDS = {"fork": 0.1, "spawn": 2.0}  # of a pool; less work than that is done here
 
 
@@ -51,7 +54,7 @@ def read_image(images: Images, i: int, input: InputSpec) -> tuple[np.ndarray, Fa
     data = images.load(i)
     if isinstance(data, np.ndarray):
         content = hashlib.sha256(f"{data.dtype.str}{data.shape}".encode() + data.tobytes()).hexdigest()
-        found = prepare_pixels(data, input)
+        found = _prepare_array(data, input)
         size = data.nbytes
     else:
         content = hashlib.sha256(data).hexdigest()
@@ -61,6 +64,17 @@ def read_image(images: Images, i: int, input: InputSpec) -> tuple[np.ndarray, Fa
     return found.pixels, Fact(
         content, pixels, found.format, found.mode, found.width, found.height, found.bits, size, ""
     )
+
+
+def _prepare_array(pixels: np.ndarray, input: InputSpec) -> Prepared:
+    """What `read` does with a file, for pixels that came without one."""
+    height, width, bits = *pixels.shape[:2], 8 * pixels.itemsize
+    mode = "RGB" if pixels.ndim == 3 else "L" if bits == 8 else "I;16"
+    if input.intensity in ("window", "percentiles"):
+        policy = Intensity(input.intensity, input.window, input.percentiles)
+        low, high = policy.ends((0, 2**bits - 1), lambda q: tuple(np.percentile(pixels, q)), name="an array")
+        pixels = mapped(pixels, lambda values: between(values, low, high), bits)
+    return Prepared(prepare(pixels, input), "ARRAY", mode, width, height, bits)
 
 
 def as_facts(rows: Sequence[Fact]) -> Facts:
@@ -169,7 +183,8 @@ def _unreadable(images: Images, i: int, error: DataError) -> Fact:
         data = b""
     size = len(data) if isinstance(data, bytes) else data.nbytes
     content = hashlib.sha256(data if size and isinstance(data, bytes) else images.name(i).encode()).hexdigest()
-    return Fact(content, "", "", "", 0, 0, 0, size, " ".join(str(error).split()))
+    reason = " ".join(str(error).replace(images.name(i), THIS).split())
+    return Fact(content, "", "", "", 0, 0, 0, size, reason)
 
 
 def cpus() -> int:

@@ -6,6 +6,7 @@ import os
 import uuid
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Stamps:
     def write(self, images: Images, stamps: list[str], content: list[str]) -> None:
         """Replace the file in one step: images without a stamp are left out."""
         rows = [i for i, stamp in enumerate(stamps) if stamp]
-        columns = {
+        columns: dict[str, Any] = {
             "names": np.array([images.name(i) for i in rows], dtype=str),
             "stamps": np.array([stamps[i] for i in rows], dtype=str),
             "content": np.array([content[i] for i in rows], dtype=str),

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from medexp.config.load import load, load_promote
+from medexp.config.load import load, load_audit, load_promote
 from medexp.config.register import CONF, ROOT, register
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError
@@ -125,7 +125,23 @@ def test_all_problems_are_reported_at_once_and_counted() -> None:
         ("runtime.backend", "theano", "runtime.backend: "),
         ("data.input.channels", 2, "data.input.channels: "),
         ("data.input.width", 0, "data.input.width: "),
-        ("data.input.fit", "crop", "data.input.fit: "),
+        ("data.input.fit", "zoom", "data.input.fit: "),
+        ("data.input.intensity", "window", "needs its numbers. Override: data.input.window="),
+        ("data.input.intensity", "percentiles", "needs its numbers. Override: data.input.percentiles="),
+        ("data.input.window", [40, 400], "window has no effect. Override: data.input.intensity=window"),
+        ("data.input.percentiles", [1, 99], "percentiles has no effect. Override: data.input.intensity=percentiles"),
+        ("data.input.window", [40], "data.input.window: "),
+        ("data.input.bits", 12, "data.input.bits: "),
+        ("data.input.frame", -1, "data.input.frame: "),
+        ("data.task", "regression", "data.task: "),
+        ("data.classes", ["one"], "data.classes: "),
+        ("data.fold", 5, "folds go from 0 to data.split.folds - 1. Received: data.fold=5 of 5"),
+        ("data.split.folds", 1, "data.split.folds: "),
+        ("data.split.repeat", 2, "data.split.repeat has no effect without a fold"),
+        ("data.audit", "lax", "data.audit: "),
+        ("data.accept", [{"finding": "x", "items": []}], "data.accept.0."),
+        ("data.invariances.laterality", "fixed", "data.invariances.laterality: "),
+        ("data.cache.max_gb", -1, "data.cache.max_gb: "),
         ("data.split.val", 1.0, "data.split.val: "),
         ("data.split.val", 0.85, "val + test must leave images to train on, they add up to 1"),
         ("data.rooot", "x", "data.rooot: medexp.data.phantom.PhantomSource takes no such key"),
@@ -146,8 +162,28 @@ def test_a_wrong_value_is_named_by_its_key(key: str, value: object, expected: st
     cfg = composed()
     OmegaConf.update(cfg, key, value, force_add=True)
     text = problems(cfg)
-    assert text.startswith("The configuration has 1 problem:\n")
     assert expected in text
+    assert text.count("\n  ") == (2 if key == "data.accept" else 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"intensity": "window", "window": [40, 0]}, "a window is wider than 0"),
+        ({"intensity": "percentiles", "percentiles": [99, 1]}, "percentiles go up"),
+        ({"intensity": "percentiles", "percentiles": [0, 101]}, "percentiles go up"),
+    ],
+)
+def test_an_intensity_that_makes_no_sense_is_refused(changes: dict[str, object], expected: str) -> None:
+    cfg = composed()
+    OmegaConf.update(cfg, "data.input", changes)
+    assert expected in problems(cfg)
+
+
+def test_a_split_file_leaves_no_room_for_folds() -> None:
+    cfg = composed()
+    OmegaConf.update(cfg, "data", {"fold": 0, "split_file": "split.csv"})
+    assert "data.split_file says who is in which split" in problems(cfg)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +257,12 @@ def test_a_wrong_promote_configuration_is_refused(overrides: list[str], expected
     with pytest.raises(ConfigError, match="has 1 problem") as caught:
         load_promote(compose("promote", overrides=overrides))
     assert expected in str(caught.value)
+
+
+def test_the_audit_shares_the_data_of_a_training_and_nothing_else() -> None:
+    config = load_audit(compose("audit", overrides=["data=pneumoniamnist", "audit.canary=true"]))
+    training = loaded("data=pneumoniamnist")
+    assert config.data.model_dump() == {k: v for k, v in training.data.model_dump().items() if k != "aug"}
+    assert (config.audit.canary, training.audit.canary) == (True, False)
+    with pytest.raises(ConfigError, match="model: no such key"):
+        load_audit(compose("audit", overrides=["+model=simple_cnn"]))

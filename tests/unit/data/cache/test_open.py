@@ -323,7 +323,7 @@ from medexp.data.source import Files
 from medexp.types import InputSpec
 import logging
 logging.basicConfig(level=logging.WARNING)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
 paths = sorted(Path(sys.argv[1]).glob("*.png"))
 prepared = PixelCache(Path(sys.argv[2]), max_bytes=1e9, workers=1).open(
     Files(paths), origin="here", input=InputSpec(64, 64, 1), any_depth=False
