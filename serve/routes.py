@@ -42,7 +42,8 @@ def _turns(request: Request) -> CapacityLimiter:
 TheChampion = Annotated[Champion, Depends(_champion)]
 TheSettings = Annotated[Settings, Depends(_settings)]
 Turns = Annotated[CapacityLimiter, Depends(_turns)]
-Image = Annotated[UploadFile, File(description="A PNG, JPEG, TIFF (first page), BMP or WebP file.")]
+_FILE = "A PNG, JPEG, TIFF, BMP, WebP or DICOM file. Of several images in a file: the one trained on, or none."
+Image = Annotated[UploadFile, File(description=_FILE)]
 
 
 def router() -> APIRouter:

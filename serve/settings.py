@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from medexp.errors import ConfigError, unknown
-from medexp.imaging.decode import MAX_PIXELS
+from medexp.imaging.limits import MAX_PIXELS
 from medexp.redact import redact
 
 ROOT = Path(__file__).resolve().parents[1]

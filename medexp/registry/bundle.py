@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from medexp.errors import RegistryError
-from medexp.imaging.decode import MAX_PIXELS, decode
-from medexp.imaging.prepare import prepare
+from medexp.imaging.limits import MAX_PIXELS
+from medexp.imaging.read import read
 from medexp.registry.engine import LiteRtEngine
 from medexp.types import InputSpec, Task
 
@@ -107,11 +107,14 @@ class Bundle:
         return cls(path, passport, threads=threads)
 
     def read(self, data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> np.ndarray:
-        """Return an encoded image as the network sees it, `uint8`, shape `passport.input.shape` (or DataError)."""
-        return prepare(decode(data, name=name, max_pixels=max_pixels), self.passport.input)
+        """Return an encoded image as the network sees it (or DataError).
+
+        Of type `passport.input.dtype` and shape `passport.input.shape`: the same pixels as in training.
+        """
+        return read(data, self.passport.input, name=name, max_pixels=max_pixels).pixels
 
     def probabilities(self, batch: np.ndarray) -> np.ndarray:
-        """Return `float32` probabilities, shape (batch, classes), for `uint8` pixels (batch, *input.shape)."""
+        """Return `float32` probabilities, shape (batch, classes), for prepared pixels (batch, *input.shape)."""
         return self._engine(batch)
 
     def classify(self, data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Classification:

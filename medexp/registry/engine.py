@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medexp.errors import RegistryError
+from medexp.imaging.scale import scale
 
 
 class LiteRtEngine:
@@ -34,12 +35,12 @@ class LiteRtEngine:
         self._lock = threading.Lock()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Return class probabilities, `float32`, shape (batch, classes), for pixels of shape (batch, h, w, c)."""
+        """Return class probabilities, `float32`, shape (batch, classes), for prepared pixels (batch, h, w, c)."""
         with self._lock:
             if tuple(self._input["shape"]) != batch.shape:
                 self._interpreter.resize_tensor_input(self._input["index"], batch.shape)
                 self._interpreter.allocate_tensors()
                 (self._input,) = self._interpreter.get_input_details()
-            self._interpreter.set_tensor(self._input["index"], batch.astype(np.float32))
+            self._interpreter.set_tensor(self._input["index"], scale(batch).astype(np.float32))
             self._interpreter.invoke()
             return np.array(self._interpreter.get_tensor(self._output["index"]))

@@ -68,8 +68,7 @@ def test_the_service_says_what_the_training_pipeline_says(served: Served) -> Non
 def test_bytes_that_must_be_resized_give_what_keras_gives(served: Served) -> None:
     import keras
 
-    from medexp.imaging.decode import decode
-    from medexp.imaging.prepare import prepare
+    from medexp.imaging.read import read
     from medexp.registry.bundle import Bundle
 
     passport = Bundle.open(served.run / "bundle").passport
@@ -77,7 +76,7 @@ def test_bytes_that_must_be_resized_give_what_keras_gives(served: Served) -> Non
     large = Image.fromarray(served.images[0]).resize((310, 222), Image.Resampling.BICUBIC)
     for data in (encoded(np.asarray(large), "JPEG"), encoded(np.asarray(large.convert("RGB")), "PNG")):
         answer = httpx.post(f"{served.url}/v1/predict", files={"image": ("x", data)}).json()
-        wanted = model.predict(prepare(decode(data), passport.input)[None], verbose=0)[0]
+        wanted = model.predict(read(data, passport.input).pixels[None], verbose=0)[0]
         assert list(answer["probabilities"].values()) == pytest.approx(wanted.tolist(), abs=1e-5)
 
 
