@@ -1,0 +1,91 @@
+"""Classes that are missing, tiny, or of another prevalence from split to split."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from medexp.data.audit.catalogue import KINDS
+from medexp.data.audit.findings import Finding, Instance, plural
+from medexp.data.audit.images import group_codes, indicators
+from medexp.data.audit.statistics import design_effect, holm, two_proportions
+from medexp.data.dataset import Dataset
+from medexp.types import SPLITS
+
+_LEVEL = 0.05
+_MATERIAL = 0.2
+
+
+def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Return the images of each split and class."""
+    has = indicators(dataset)
+    return {
+        split: {name: int(has[dataset.splits == split, i].sum()) for i, name in enumerate(dataset.class_names)}
+        for split in SPLITS
+    }
+
+
+def class_findings(dataset: Dataset, *, min_per_class: int) -> list[Finding]:
+    """Return `class_missing` and `class_tiny`, an instance for each class of a split.
+
+    A class of a multi-label task must also be absent from some images.
+    """
+    missing, tiny = [], []
+    totals: dict[str, int] = {split: int((dataset.splits == split).sum()) for split in SPLITS}
+    for split, counts in class_counts(dataset).items():
+        if not totals[split]:
+            missing.append(Instance("class_missing", (split,), text=f"{split} has no images at all"))
+            continue
+        for name, count in counts.items():
+            numbers = {"images": float(count)}
+            if count == 0:
+                missing.append(Instance("class_missing", (f"{split}/{name}",), text=f"{split} has no {name}"))
+            elif dataset.task == "multilabel" and count == totals[split]:
+                text = f"in {split} every image is {name}"
+                missing.append(Instance("class_missing", (f"{split}/{name}",), text=text, numbers=numbers))
+            elif count < min_per_class:
+                text = f"{split} has {plural(count, 'image')} of {name}"
+                tiny.append(Instance("class_tiny", (f"{split}/{name}",), text=text, numbers=numbers))
+    findings = []
+    for kind, instances in (("class_missing", missing), ("class_tiny", tiny)):
+        if instances:
+            few = f"fewer than {min_per_class} images" if kind == "class_tiny" else "missing"
+            summary = f"{few.capitalize()}: {'; '.join(instance.text for instance in instances)}."
+            findings.append(Finding(kind, KINDS[kind].severity, summary, tuple(instances)))
+    return findings
+
+
+def prevalence_findings(dataset: Dataset) -> list[Finding]:
+    """Return `prevalence_shift`, an instance for each class and pair of splits.
+
+    A chi-squared test (Fisher's exact one where an expected count is below 5), corrected for images that come in
+    groups (Rao and Scott, 1981) and for the number of comparisons (Holm, 1979). Reported where p < 0.05 *and* the
+    difference is material: Cohen's h, the difference of 2 arcsin sqrt(prevalence), is 0.2 or more.
+    """
+    has, groups = indicators(dataset), group_codes(dataset)
+    tests = []
+    classes = [1] if dataset.task == "binary" else range(len(dataset.class_names))
+    for i in classes:
+        effect = design_effect(has[:, i], groups)
+        for a, b in combinations([split for split in SPLITS if (dataset.splits == split).any()], 2):
+            x, y = has[dataset.splits == a, i], has[dataset.splits == b, i]
+            tests.append((i, a, b, x.mean(), y.mean(), two_proportions(x, y, design_effect=effect)))
+    if not tests:
+        return []
+    adjusted = holm(np.array([test[-1] for test in tests]))
+    instances = []
+    for (i, a, b, x, y, _), p in zip(tests, adjusted, strict=True):
+        h = abs(2 * np.arcsin(np.sqrt(x)) - 2 * np.arcsin(np.sqrt(y)))
+        if p < _LEVEL and h >= _MATERIAL:
+            name = dataset.class_names[i]
+            text = f"{name} is {x:.1%} of {a} and {y:.1%} of {b} (p = {p:.2g}, Cohen's h = {h:.2f})"
+            numbers = {a: float(x), b: float(y), "p": float(p), "cohens_h": float(h)}
+            instances.append(Instance("prevalence_shift", (f"{a}/{b}/{name}",), text=text, numbers=numbers))
+    if not instances:
+        return []
+    worst = min(instances, key=lambda instance: instance.numbers["p"])
+    more = f"; and {plural(len(instances) - 1, 'more comparison')}" if len(instances) > 1 else ""
+    statistics = {name: worst.numbers[name] for name in ("p", "cohens_h")}
+    summary = f"The prevalence differs: {worst.text}{more}."
+    return [Finding("prevalence_shift", "warn", summary, tuple(instances), statistics)]
