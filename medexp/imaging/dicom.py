@@ -88,7 +88,7 @@ def _inflated(data: bytes, *, name: str) -> bytes:
     start = 144 + int.from_bytes(data[140:144], "little")  # (0002,0000) counts the bytes of the group after itself
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     body = unpacker.decompress(data[start:], INFLATED)
-    if unpacker.unconsumed_tail:
+    if len(body) >= INFLATED:
         raise DataError(
             f"The deflated file is too large. Received: {name}, which unpacks to more than {INFLATED:,} bytes."
         )

@@ -21,7 +21,8 @@ def prepare(pixels: np.ndarray | Image.Image, spec: InputSpec) -> np.ndarray:
         spec: the size, channels, fit and bits wanted.
 
     Returns:
-        `spec.dtype`, shape `spec.shape`; the array may be read-only. Colour becomes grey by ITU-R 601 luma; grey is repeated for colour.
+        `spec.dtype`, shape `spec.shape`; the array may be read-only. Colour becomes grey by ITU-R 601 luma; grey is
+        repeated for colour.
         Resizing is bilinear and antialiased (Pillow widens the kernel when it shrinks); pixels of the right size are
         not changed. 8 bits become 16 by 257 (255 is 65535); 16 bits become 8 last, rounded once.
     """

@@ -64,7 +64,8 @@ class _Facts:
         self.mode, (self.width, self.height) = image.mode, image.size
         self.white_is_zero = tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
         self.unsigned = tags.get(SAMPLE_FORMAT, (1,))[0] == 1
-        self.grey_with_alpha = image.mode == "RGBA" and any("LA" in str(tile.args) for tile in getattr(image, "tile", ()))
+        tiles = getattr(image, "tile", ()) if image.mode == "RGBA" else ()
+        self.grey_with_alpha = any("LA" in str(tile.args) for tile in tiles)
         self.cmyk_as_is = image.format in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info
         if image.format == "TIFF":
             self.bits = max(tags.get(BITS_PER_SAMPLE, (1,)))

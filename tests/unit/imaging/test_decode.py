@@ -8,40 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pictures import COLOUR, FORMATS, GREY, encoded, png, png_that_claims, tiff
 from PIL import Image
 
 from medexp.errors import DataError
 from medexp.imaging.decode import decode
-
-GREY = (np.arange(12, dtype=np.uint8).reshape(3, 4) * 20).repeat(8, axis=0).repeat(8, axis=1)
-COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)
-FORMATS = ["PNG", "JPEG", "TIFF", "BMP", "WEBP"]
-LOSSLESS = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
-
-
-def encoded(image: Image.Image | np.ndarray, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    picture.save(file, kind, **LOSSLESS.get(kind, {}), **options)
-    return file.getvalue()
-
-
-def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG whose header says how large it is, and that holds no pixel."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def tiff(tags: dict[int, int], strip: bytes) -> bytes:
-    """A little-endian TIFF of one strip, with just these tags."""
-    entries = sorted({**tags, 273: 8, 279: len(strip)}.items())
-    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
-    strip += b"\0" * (len(strip) % 2)
-    return b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + struct.pack("<H", len(entries)) + directory + bytes(4)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -90,12 +61,8 @@ def test_signed_16_bits_start_at_black() -> None:
 
 
 def test_16_bit_grey_with_transparency_is_grey() -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", 1, 1, 16, 4, 0, 0, 0)
-    data = zlib.compress(b"\0" + struct.pack(">HH", 0x8012, 7))
-    found = decode(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    found = decode(png(header, (b"IDAT", zlib.compress(b"\0" + struct.pack(">HH", 0x8012, 7)))))
     assert found.pixels.tolist() == [[0x80]]
     assert found.bits == 16
 
