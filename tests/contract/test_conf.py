@@ -16,8 +16,8 @@ from medexp.config.load import load, load_promote
 from medexp.config.register import CONF, register
 
 COUNTS = {
-    "": 3,
-    "augmentation": 3,
+    "": 4,
+    "augmentation": 7,
     "base": 2,
     "callbacks": 2,
     "data": 16,

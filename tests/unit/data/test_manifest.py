@@ -129,12 +129,15 @@ def test_a_column_without_a_name_is_no_metadata(tmp_path: Path) -> None:
         ROWS.replace(",", "\t"),
         ROWS.replace(",", ", "),
         ROWS.replace("\n", " \n").replace("label", " label "),
+        ROWS.replace("sick,p2", "sick ,p2 "),
+        ROWS.replace("b.png,sick,", 'b.png, "sick", '),
         ROWS.replace("\n", ",\n"),
         ROWS + "\n\n",
         ROWS.rstrip("\n"),
         '"image","label","patient_id","split"\n' + ROWS.partition("\n")[2],
     ],
-    ids=["BOM", "CRLF", "semicolons", "tabs", "spaces after", "spaces before", "comma at the end", "empty lines",
+    ids=["BOM", "CRLF", "semicolons", "tabs", "spaces after", "spaces before", "space in one cell",
+         "space before a quote", "comma at the end", "empty lines",
          "no line end", "quoted"],
 )  # fmt: skip
 def test_a_csv_is_read_as_spreadsheets_write_it(text: str, tmp_path: Path) -> None:

@@ -277,13 +277,16 @@ def test_images_come_from_their_place_in_any_order(tmp_path: Path) -> None:
         assert examples.images.name(i).endswith(f"medmnist/breastmnist.npz:{split}_images[{int(place)}]")
 
 
-def test_threads_and_copies_load_the_same(tmp_path: Path) -> None:
+def test_threads_unpack_once_and_copies_load_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, made = tempfile.TemporaryFile, []
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: made.append(1) or make())
     rng = np.random.default_rng(0)
     train = rng.integers(0, 256, (400, 28, 28), np.uint8)
     put(tmp_path, npz(train_images=train, train_labels=np.zeros((400, 1), np.uint8)))
     images = source(tmp_path).examples().images
     with ThreadPoolExecutor(8) as pool:
         assert (np.stack(list(pool.map(images.load, range(400)))) == train).all()
+    assert len(made) == 1
     copy = pickle.loads(pickle.dumps(images))
     assert (copy.load(399) == train[399]).all()
 
