@@ -8,9 +8,17 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from medexp.imaging.decode import FORMATS
-from medexp.registry.bundle import Classification
+from medexp.registry.bundle import Classification, Passport
+from medexp.types import Task
 from serve.champion import Served, State
 from serve.settings import Settings
+
+_TASK = "multilabel: an image has any number of the classes. ordinal: the classes are grades, in their order."
+_CLASSES = "In the model's order. Binary: negative, positive. Ordinal: the grades in their order."
+_THRESHOLDS = (
+    "A class is found from this probability on; chosen on validation. Binary: of the positive class. Multi-label: of "
+    "every class. Else empty: the most probable class is found."
+)
 
 
 class ModelName(BaseModel):
@@ -32,14 +40,25 @@ class ModelName(BaseModel):
 class Prediction(BaseModel):
     """One image classified."""
 
-    label: str = Field(examples=["nodule"], description="Binary: by the threshold. Else the most probable class.")
+    task: Task = Field(examples=["binary"], description=_TASK)
+    classes: list[str] = Field(examples=[["clear", "nodule"]], description=_CLASSES)
+    label: str | None = Field(
+        examples=["nodule"],
+        description="Binary: by the threshold. Multi-class and ordinal: the most probable class. Multi-label: null.",
+    )
+    labels: list[str] = Field(
+        examples=[["nodule"]],
+        description="The classes found, in the model's order: the label alone; multi-label: any number, or none.",
+    )
     probabilities: dict[str, float] = Field(
-        examples=[{"clear": 0.18, "nodule": 0.82}], description="Of every class, in the model's order; they sum to 1."
+        examples=[{"clear": 0.18, "nodule": 0.82}],
+        description="Of every class; they sum to 1, except for multi-label.",
     )
-    positive: str | None = Field(examples=["nodule"], description="The class a binary task is about.")
+    positive: str | None = Field(examples=["nodule"], description="The class a binary task is about; else null.")
     threshold: float | None = Field(
-        examples=[0.41], description="The positive class is the label from this probability on; chosen on validation."
+        examples=[0.41], description="Binary: the positive class is the label from this probability on; else null."
     )
+    thresholds: dict[str, float] = Field(examples=[{"nodule": 0.41}], description=_THRESHOLDS)
     model: ModelName
     request_id: str = Field(description="As in the header X-Request-ID and the service's log.")
 
@@ -48,10 +67,14 @@ class Prediction(BaseModel):
         """Say `result`, which `served` gave."""
         passport = served.bundle.passport
         return cls(
+            task=passport.task,
+            classes=list(passport.class_names),
             label=result.label,
+            labels=list(result.labels),
             probabilities=dict(result.probabilities),
             positive=passport.positive,
-            threshold=passport.threshold,
+            threshold=_threshold(passport),
+            thresholds=dict(passport.thresholds),
             model=ModelName.of(served),
             request_id=request_id,
         )
@@ -63,7 +86,14 @@ class Pixels(BaseModel):
     height: int
     width: int
     channels: int
-    fit: Literal["letterbox", "stretch"]
+    fit: Literal["letterbox", "crop", "stretch"]
+    bits: Literal[8, 16]
+    intensity: Literal["file", "full", "window", "percentiles"] = Field(
+        description="Which stored values are black and white."
+    )
+    window: tuple[float, float] | None = Field(description="Centre and width, for intensity=window.")
+    percentiles: tuple[float, float] | None = Field(description="Low and high, for intensity=percentiles.")
+    frame: int | None = Field(description="Which frame of a file of many, from 0; null refuses such a file.")
 
 
 class TrainedOn(BaseModel):
@@ -87,10 +117,11 @@ class ModelFacts(ModelName):
 
     network: str
     created: str
-    task: Literal["binary", "multiclass"]
-    classes: list[str]
+    task: Task = Field(description=_TASK)
+    classes: list[str] = Field(description=_CLASSES)
     positive: str | None
     threshold: float | None
+    thresholds: dict[str, float] = Field(description=_THRESHOLDS)
     input: Pixels
     metrics: dict[str, float]
     data: TrainedOn
@@ -109,8 +140,19 @@ class ModelFacts(ModelName):
             task=passport.task,
             classes=list(passport.class_names),
             positive=passport.positive,
-            threshold=passport.threshold,
-            input=Pixels(height=spec.height, width=spec.width, channels=spec.channels, fit=spec.fit),
+            threshold=_threshold(passport),
+            thresholds=dict(passport.thresholds),
+            input=Pixels(
+                height=spec.height,
+                width=spec.width,
+                channels=spec.channels,
+                fit=spec.fit,
+                bits=spec.bits,
+                intensity=spec.intensity,
+                window=spec.window,
+                percentiles=spec.percentiles,
+                frame=spec.frame,
+            ),
             metrics={key: value for key, value in passport.metrics.items() if math.isfinite(value)},
             data=TrainedOn(
                 name=str(passport.data.get("name", "unknown")),
@@ -140,3 +182,8 @@ class Ready(BaseModel):
     def of(cls, served: Served, state: State) -> Self:
         """Say that `served` answers."""
         return cls(model=ModelName.of(served), warning=state.problem, checked=state.checked)
+
+
+def _threshold(passport: Passport) -> float | None:
+    """The one threshold of a binary task."""
+    return None if passport.positive is None else passport.thresholds.get(passport.positive)

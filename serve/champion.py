@@ -125,7 +125,7 @@ class Champion:
 def _warm_up(bundle: Bundle) -> None:
     """Classify a black image: the first answer is the slowest, and a graph may not fit its passport."""
     passport = bundle.passport
-    row = bundle.probabilities(np.zeros((1, *passport.input.shape), np.uint8))
+    row = bundle.probabilities(np.zeros((1, *passport.input.shape), passport.input.dtype))
     if row.shape != (1, len(passport.class_names)) or not np.isfinite(row).all():
         raise RegistryError(
             f"The graph does not answer as its passport says. Received: {bundle.path} with output {row.tolist()}, "

@@ -98,8 +98,9 @@ async function lookForModel() {
   }
 }
 
-function probabilityRow(name, p, answer) {
-  const item = element("li", name === answer.label ? "chosen" : "");
+function probabilityRow(name, answer) {
+  const p = answer.probabilities[name];
+  const item = element("li", answer.labels.includes(name) ? "chosen" : "");
   const row = element("div", "row");
   row.append(element("span", "name", name), element("span", "value", percent(p)));
   const track = element("div", "track");
@@ -107,25 +108,48 @@ function probabilityRow(name, p, answer) {
   track.style.setProperty("--p", p);
   track.append(element("div", "fill"));
   item.append(row, track);
-  if (answer.threshold !== null && name === answer.positive) {
+  if (Object.hasOwn(answer.thresholds, name)) {
+    const threshold = answer.thresholds[name];
     track.append(element("div", "mark"));
     const scale = element("div", "scale");
-    scale.append(element("span", "", `threshold ${percent(answer.threshold)}`));
-    for (const part of [track, scale]) part.style.setProperty("--t", answer.threshold);
+    scale.append(element("span", "", `threshold ${percent(threshold)}`));
+    for (const part of [track, scale]) part.style.setProperty("--t", threshold);
     item.append(scale);
   }
   return item;
 }
 
+// What was found, in words: the label, or the list of findings.
+function found({ task, labels, label }) {
+  return task === "multilabel" ? labels.join(", ") || "No finding" : label;
+}
+
+// How it was decided.
+function reason({ task, classes, label, labels, positive, threshold }) {
+  if (task === "multilabel") {
+    const how = labels.length === 1 ? "reaches its own threshold" : "reach their own thresholds";
+    return `${labels.length || "None"} of ${classes.length} classes ${how}.`;
+  }
+  if (task === "ordinal") {
+    const place = classes.indexOf(label) + 1;
+    return `The most probable grade: number ${place} of ${classes.length}, from ${classes[0]} to ${classes.at(-1)}.`;
+  }
+  if (threshold === null) return "The most probable class.";
+  return `The probability of ${positive} ${label === positive ? "reaches" : "stays below"} the model's threshold.`;
+}
+
+// What was found comes first, then the more probable; grades stay in their order.
+function ordered({ task, classes, labels, probabilities }) {
+  if (task === "ordinal") return classes;
+  return classes.toSorted((a, b) => labels.includes(b) - labels.includes(a) || probabilities[b] - probabilities[a]);
+}
+
 function showAnswer(answer) {
-  $("label").textContent = answer.label;
-  const binary = answer.threshold !== null;
-  const side = binary && answer.label === answer.positive ? "reaches" : "stays below";
-  $("decision").textContent = binary
-    ? `The probability of ${answer.positive} ${side} the model's threshold.`
-    : "The most probable class.";
-  const rows = Object.entries(answer.probabilities).sort((a, b) => (b[0] === answer.label) - (a[0] === answer.label) || b[1] - a[1]);
-  $("probabilities").replaceChildren(...rows.map(([name, p]) => probabilityRow(name, p, answer)));
+  $("label").textContent = found(answer);
+  $("label").classList.toggle("several", answer.labels.length > 2);
+  $("decision").textContent = reason(answer);
+  $("probabilities").classList.toggle("many", answer.classes.length > 4);
+  $("probabilities").replaceChildren(...ordered(answer).map((name) => probabilityRow(name, answer)));
   $("request").textContent = `request ${answer.request_id}`;
   panel("result");
 }
@@ -169,7 +193,8 @@ async function classify(file) {
     const answer = await call("v1/predict", { method: "POST", body: form });
     if (mine !== latest) return;
     showAnswer(answer);
-    say("ready", "Classified", `: ${answer.label}, ${percent(answer.probabilities[answer.label])}`);
+    const sure = answer.label === null ? "" : `, ${percent(answer.probabilities[answer.label])}`;
+    say("ready", "Classified", `: ${found(answer)}${sure}`);
     await showModelOf(answer.model);
   } catch (error) {
     if (mine !== latest) return;

@@ -24,7 +24,7 @@ hidden = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
 model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(hidden))
 data = DataSpec("phantom", "binary", ("clear", "nodule"), InputSpec(16, 16, 1), {}, "d1", "test", synthetic=True)
 export_bundle(
-    model, Path(sys.argv[1]), run_id="a" * 32, name="tiny", data=data, threshold=0.5,
+    model, Path(sys.argv[1]), run_id="a" * 32, name="tiny", data=data, thresholds={"nodule": 0.5},
     metrics={"test_auc": 0.75, "broken": float("nan")}, native_log=Path(sys.argv[1] + ".log"),
     check_on=np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), np.uint8),
 )

@@ -120,7 +120,17 @@ def test_the_model_is_described(service: Service) -> None:
     facts = service.http.get("/v1/model").json()
     assert (facts["name"], facts["version"], facts["run_id"], facts["network"]) == ("medexp", "1", "a" * 32, "tiny")
     assert (facts["classes"], facts["positive"], facts["threshold"]) == (["clear", "nodule"], "nodule", 0.5)
-    assert facts["input"] == {"height": 16, "width": 16, "channels": 1, "fit": "letterbox"}
+    assert facts["input"] == {
+        "height": 16,
+        "width": 16,
+        "channels": 1,
+        "fit": "letterbox",
+        "bits": 8,
+        "intensity": "file",
+        "window": None,
+        "percentiles": None,
+        "frame": None,
+    }
     assert facts["metrics"] == {"test_auc": 0.75}
     assert facts["data"] == {"name": "phantom", "digest": "d1", "synthetic": True}
     assert facts["engine"] == "litert"
