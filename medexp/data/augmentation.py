@@ -9,6 +9,7 @@ import keras
 
 from medexp.data.affine import RandomAffine
 from medexp.data.choice import RandomChoice
+from medexp.data.mixing import CutMix, MixUp
 from medexp.data.policy import Policy
 from medexp.errors import ConfigError, unknown
 
@@ -85,9 +86,9 @@ def standard(
     if noise:
         layers.append(_noise(noise))
     if mixup:
-        layers.append(_off(keras.layers.MixUp(mixup, name="mixup", dtype="float32"), "mixup=0"))
-    if cutmix:  # one alpha for all: as a single number Keras would draw an alpha for each batch
-        layers.append(_off(keras.layers.CutMix((cutmix, cutmix), name="cutmix", dtype="float32"), "cutmix=0"))
+        layers.append(MixUp(mixup, name="mixup", dtype="float32"))
+    if cutmix:
+        layers.append(CutMix(cutmix, name="cutmix", dtype="float32"))
     return Policy(name, tuple(layers), on_conflict)
 
 

@@ -38,6 +38,9 @@ class AugmentedModel(keras.Model):
             if hasattr(layer, "compiled"):
                 layer.compiled = compiled
 
+    def build(self, input_shape: Any) -> None:
+        """Nothing to do: the network is built, and augmentation has no weights."""
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return probabilities of images, or {"probabilities", "target"} of a training batch."""
         if not isinstance(inputs, dict):
