@@ -114,6 +114,10 @@ def randaugment(
     Raises:
         ConfigError: an unknown operation, no operation, a magnitude or a number of picks out of range.
     """
+    if not operations:
+        raise ConfigError(
+            f"augmentation.operations: should name at least one of {', '.join(OPERATIONS)}. Received: []."
+        )
     for operation in operations:
         if operation not in OPERATIONS:
             raise ConfigError(f"augmentation.operations: {unknown('operation', operation, OPERATIONS)}")

@@ -72,16 +72,15 @@ def described(target: np.ndarray, *, task: Task, class_names: Sequence[str]) -> 
         shares = np.asarray(target)
     present = [i for i in np.argsort(-shares, kind="stable") if shares[i] > SHOWN]
     if not present:
-        return "none"
+        return "none of these"
     if all(shares[i] > 1 - SHOWN for i in present):
         return " + ".join(class_names[i] for i in present)
     return " + ".join(f"{shares[i]:.2f} {class_names[i]}" for i in present)
 
 
 def _tile(axes: Axes, image: np.ndarray, label: str) -> None:
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
-    shown = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    pixels = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+    axes.imshow(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(label, fontsize=6, color=INK, pad=2)
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 import pytest
 
 from medexp.data.affine import RandomAffine
-from medexp.data.augmentation import standard
+from medexp.data.augmentation import OPERATIONS, randaugment, standard
+from medexp.data.choice import RandomChoice
+from medexp.errors import ConfigError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 24, 24, 1)).astype(np.float32)
@@ -17,10 +21,11 @@ ALL = {
     "brightness": 0.1,
     "contrast": 0.2,
     "noise": 0.02,
+    "elastic": 0.05,
 }
 
 
-def applied(layers: tuple[keras.layers.Layer, ...], images: np.ndarray, *, training: bool = True) -> np.ndarray:
+def applied(layers: Iterable[keras.layers.Layer], images: np.ndarray, *, training: bool = True) -> np.ndarray:
     x = keras.ops.convert_to_tensor(images)
     for layer in layers:
         x = layer(x, training=training)
@@ -66,7 +71,7 @@ def test_no_option_changes_images_otherwise(key: str) -> None:
 
 
 def test_what_is_zero_is_left_out() -> None:
-    assert standard(name="none") == ()
+    assert len(standard(name="none")) == 0
     assert len(standard(name="one", brightness=0.1)) == 1
 
 
@@ -177,3 +182,114 @@ def test_images_that_are_not_moved_keep_their_pixels_exactly() -> None:
     results = applied((RandomAffine(share=0.5, rotation=0.1, translation=0.1, zoom=0.2, seed=1),), same)
     kept = (results == same).all(axis=(1, 2, 3))
     assert 15 < kept.sum() < 45
+
+
+def test_contrast_goes_both_ways() -> None:
+    ramp = np.repeat(np.linspace(100, 150, 24 * 24, dtype=np.float32).reshape(1, 24, 24, 1), 200, axis=0)
+    factors = augmented(ramp, contrast=0.3).std(axis=(1, 2, 3)) / ramp.std(axis=(1, 2, 3))
+    assert 0.7 - 0.01 <= factors.min() < 0.75
+    assert 1.25 < factors.max() <= 1.3 + 0.01
+
+
+def test_a_shear_leans_a_line_by_at_most_its_limit_and_goes_both_ways() -> None:
+    line = np.zeros((64, 33, 33, 1), np.float32)
+    line[:, :, 15:18] = 255
+    sheared = affine(line, shear=0.3)[..., 0]
+    x = np.arange(33)
+    top, bottom = ((sheared[:, rows] * x).sum(axis=(1, 2)) / sheared[:, rows].sum(axis=(1, 2)) for rows in ([6], [26]))
+    slopes = (top - bottom) / 20
+    assert np.abs(slopes).max() <= 0.3 + 0.01
+    assert slopes.min() < -0.15
+    assert slopes.max() > 0.15
+
+
+def test_an_elastic_deformation_moves_parts_of_an_image_in_different_ways() -> None:
+    spots = np.zeros((16, 64, 64, 1), np.float32)
+    spots[:, [14, 15, 16, 17], 14:18] = spots[:, [46, 47, 48, 49], 46:50] = 255
+    bent = affine(spots, elastic=0.08)
+    corners = [centres(bent[:, :32, :32]) - 15.5, centres(bent[:, 32:, 32:]) - 15.5]
+    assert np.abs(corners).max() < 0.08 * 64
+    assert np.abs(corners[0] - corners[1]).max() > 1
+
+
+def test_an_elastic_deformation_is_smooth_and_does_not_fold() -> None:
+    ramp = np.repeat(np.arange(64, dtype=np.float32)[np.newaxis, np.newaxis, :, np.newaxis], 64, axis=1)
+    bent = affine(np.repeat(ramp, 8, axis=0), elastic=0.119)[:, 8:-8, 8:-8, 0]
+    assert np.diff(bent, axis=2).min() > 0
+    assert np.abs(np.diff(bent, n=2, axis=2)).max() < 0.5
+
+
+def test_an_elastic_deformation_that_could_fold_an_image_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"can fold.*Received: elastic=0\.2.*augmentation\.elastic=0\.03"):
+        standard(name="p", elastic=0.2)
+
+
+def test_both_ways_of_reading_between_pixels_agree() -> None:
+    smooth = np.repeat(disc(12), 8, axis=0)
+    limits = {"rotation": 0.1, "translation": 0.1, "zoom": 0.2, "shear": 0.2}
+    plain, gathered = RandomAffine(seed=0, **limits), RandomAffine(seed=0, **limits)
+    gathered.compiled = True
+    assert applied((gathered,), smooth) == pytest.approx(applied((plain,), smooth), abs=0.05)
+
+
+def test_images_that_are_not_bent_keep_their_pixels_exactly() -> None:
+    same = np.repeat(IMAGES[:1], 60, axis=0)
+    results = applied((RandomAffine(share=0.5, elastic=0.05, seed=1),), same)
+    kept = (results == same).all(axis=(1, 2, 3))
+    assert 15 < kept.sum() < 45
+
+
+def test_two_ways_of_mixing_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"augmentation\.mixup=0 or augmentation\.cutmix=0"):
+        standard(name="p", mixup=0.2, cutmix=1.0)
+
+
+def chosen(*, picks: int, images: int = 300) -> np.ndarray:
+    """How many of three operations, which add 1, 10 and 100, each image got."""
+    adds = [keras.layers.Rescaling(1.0, offset=value) for value in (1.0, 10.0, 100.0)]
+    layer = RandomChoice(adds, picks=picks, seed=0)
+    return applied((layer,), np.zeros((images, 2, 2, 1), np.float32))[:, 0, 0, 0]
+
+
+def test_each_image_gets_as_many_operations_as_asked_for_all_different() -> None:
+    assert set(chosen(picks=1)) == {1, 10, 100}
+    assert set(chosen(picks=2)) == {11, 101, 110}
+    assert set(chosen(picks=3)) == {111}
+
+
+def test_operations_are_equally_likely() -> None:
+    _, counts = np.unique(chosen(picks=1, images=900), return_counts=True)
+    assert counts.min() > 240
+
+
+def test_grey_images_are_not_offered_operations_on_colour() -> None:
+    for channels, same in ((1, False), (3, True)):
+        (layer,) = randaugment(name="p", operations=["colour", "brightness"], picks=1, magnitude=1.0)
+        grey = np.repeat(IMAGES[:1] * 0 + 100, 60, axis=0).repeat(channels, axis=3)
+        unchanged = (np.abs(applied((layer,), grey) - grey).max(axis=(1, 2, 3)) < 0.01).any()
+        assert unchanged == same, "taking colour away leaves grey as it is: a wasted pick"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("magnitude", [0.3, 1.0])
+def test_each_operation_changes_images_within_their_range(operation: str, magnitude: float) -> None:
+    (layer,) = randaugment(name="p", operations=[operation], picks=1, magnitude=magnitude)
+    colour = np.random.default_rng(0).uniform(20, 200, (8, 24, 24, 3)).astype(np.float32)
+    found = applied((layer,), colour)
+    assert np.abs(found - colour).max() > 0.5
+    assert found.min() >= -1e-3
+    assert found.max() <= 255 + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"operations": ["rotate"]}, r"Unknown operation\. Received: 'rotate'"),
+        ({"magnitude": 0.0}, r"augmentation\.magnitude.*Received: 0\.0"),
+        ({"picks": 0}, r"augmentation\.picks: should be from 1 to 6.*Received: 0"),
+        ({"operations": []}, r"augmentation\.operations: should name at least one"),
+    ],
+)
+def test_an_impossible_choice_is_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        randaugment(name="p", **wrong)  # type: ignore[arg-type]
