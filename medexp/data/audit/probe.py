@@ -47,7 +47,8 @@ def probe_findings(dataset: Dataset, measured: Measured, *, seed: int) -> list[F
     warn = found.low > LEVEL
     instance = Instance("shortcut_probe", ("probe",), text=text, numbers=numbers)
     verdict = "tell the class" if warn else "do not tell the class well"
-    summary = f"Size, format, brightness and border alone {verdict}: {text}; a warning is given where the lower bound is above {LEVEL}."
+    limit = f"a warning is given where the lower bound is above {LEVEL}"
+    summary = f"Size, format, brightness and border alone {verdict}: {text}; {limit}."
     return [Finding("shortcut_probe", "warn" if warn else "note", summary, (instance,), numbers)]
 
 

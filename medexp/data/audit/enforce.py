@@ -1,0 +1,66 @@
+"""Stops a strict run at what the audit refuses."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from medexp.data.audit.catalogue import KINDS
+from medexp.data.audit.findings import listed
+from medexp.data.audit.overrides import accept_override
+from medexp.data.audit.report import AuditReport
+from medexp.errors import DataError
+
+logger = logging.getLogger(__name__)
+_SHOWN = 3
+
+
+def enforce(report: AuditReport, *, mode: Literal["strict", "warn", "off"], where: str) -> None:
+    """Refuse, or say, what is refused and not accepted; log warnings and what is accepted.
+
+    Args:
+        report: of the audit.
+        mode: `strict` raises, `warn` logs, `off` does nothing.
+        where: the page to look at.
+
+    Raises:
+        DataError: strict, and something is refused: names the files, what mends it and which override accepts it.
+    """
+    if mode == "off":
+        return
+    for finding in report.warnings:
+        logger.warning("audit: %s", finding.summary)
+    if report.accepted:
+        reasons = sorted({f"{instance.kind}: {instance.accepted}" for instance in report.accepted})
+        logger.info("audit: %d accepted, because: %s", len(report.accepted), "; ".join(reasons))
+    for finding in report.findings:
+        if finding.kind in ("unknown_acceptance", "stale_acceptance"):
+            logger.warning("audit: %s", finding.summary)
+    if not report.refused:
+        return
+    if mode == "warn":
+        logger.warning("%s", _text(report, where, head=f"The audit of {report.name} would refuse this, but only warns"))
+        return
+    raise DataError(_text(report, where, head=f"The audit refuses to train on {report.name}"))
+
+
+def _text(report: AuditReport, where: str, *, head: str) -> str:
+    lines = [f"{head}: a result on it would not mean what it seems to. Received: {len(report.refused)} refused:"]
+    for finding in report.findings:
+        open_ = [item for item in finding.instances if item.accepted is None]
+        if finding.severity != "refuse" or not open_:
+            continue
+        accepted = len(finding.instances) - len(open_)
+        lines.append(f"- {finding.summary}" + (f" {accepted} of them are accepted." if accepted else ""))
+        names = [item.name for item in open_]
+        lines += [f"    {name}" for name in names[:_SHOWN]]
+        lines += [f"    ... and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+        lines.append(f"  Mend: {KINDS[finding.kind].remedy}")
+    override = accept_override(report.refused)
+    accept = override or f"the accept.yaml beside that page ({listed([f'{len(report.refused)} findings'])})"
+    lines += [
+        f"See {where}",
+        f"Accept exactly these: {accept}",
+        "Train all the same, and only be warned: data.audit=warn",
+    ]
+    return "\n".join(lines)
