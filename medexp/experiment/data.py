@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from medexp.tracking.base import Run
 from medexp.types import DataSpec, InputSpec, Invariances
 
 if TYPE_CHECKING:
-    from medexp.data.audit.findings import AuditReport
+    from medexp.data.audit.report import AuditReport
     from medexp.data.module import DataModule
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,20 @@ def audit_data(
     report = audit(dataset, **options.model_dump(), seed=seed, accept=accept)
     write_report(report, dataset, folder / AUDIT)
     run.log_files(folder / AUDIT, AUDIT)
-    run.log_tags(report.tags())
+    run.log_tags(_tags(report))
     return report
+
+
+def _tags(report: AuditReport) -> dict[str, str]:
+    """Say how the audit went, and which findings were accepted, where a list of runs can be searched."""
+    accepted = Counter(instance.kind for instance in report.accepted)
+    state = "refused" if report.refused else "warned" if report.warnings else "accepted" if accepted else "clean"
+    return {
+        "medexp.audit": state,
+        "medexp.audit.refused": str(len(report.refused)),
+        "medexp.audit.warnings": ", ".join(finding.kind for finding in report.warnings),
+        "medexp.audit.accepted": ", ".join(f"{kind}: {count}" for kind, count in sorted(accepted.items())),
+    }
 
 
 def say_data(spec: DataSpec) -> None:

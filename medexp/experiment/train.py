@@ -55,6 +55,7 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
 
     logger.info("run %s: %s", run.id, config.name)
     session.load_backend(config.runtime.backend, native_log=execution.log)
+    from medexp.data.audit.enforce import enforce
     from medexp.data.policy import allowed
     from medexp.training.trainer import Trainer
 
@@ -74,7 +75,7 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
     data.prepare()
     if config.data.audit != "off":
         report = audit_data(config.data, config.audit, data, run, folder, seed=config.seed)
-        report.enforce(mode=config.data.audit, where=folder / AUDIT)
+        enforce(report, mode=config.data.audit, where=str(folder / AUDIT / "audit.html"))
     spec = data.setup()
     run.log_data(spec)
     say_data(spec)
