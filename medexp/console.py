@@ -8,5 +8,8 @@ NARROWEST = 120  # columns; a run id alone takes 32, and a cut one is of no use
 
 
 def wide_console() -> Console:
-    """Return standard output as a console whose tables cut no run id, in narrow terminals and pipes too."""
-    return Console(highlight=False, width=max(Console().width, NARROWEST))
+    """Return standard output as a console whose tables cut no run id, in narrow terminals and pipes too.
+
+    Text is printed as it is: names and overrides such as `data.label_columns=[edema]` are no markup.
+    """
+    return Console(highlight=False, markup=False, width=max(Console().width, NARROWEST))

@@ -153,6 +153,16 @@ def test_the_page_shows_findings_and_the_threshold_of_each(
         (name, f"{100 * by(name):.1f} %", name in found, f"threshold {100 * answer['thresholds'][name]:.1f} %")
         for name in order
     ]
+    browser.set_window_size(500, 1500)
+    browser.save_screenshot(str(artifacts / "serve_findings_narrow.png"))
+    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    overlaps = """return [...document.querySelectorAll("#probabilities li")].some((row) => {
+        const words = document.createRange();
+        words.selectNodeContents(row.querySelector(".name"));
+        const end = Math.max(...[...words.getClientRects()].map((line) => line.right));
+        return end > row.querySelector(".scale").getBoundingClientRect().left;
+    })"""
+    assert not browser.execute_script(overlaps)
 
 
 def test_the_page_shows_grades_in_their_order(
