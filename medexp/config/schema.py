@@ -109,6 +109,7 @@ class SplitConfig(Shell):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     folds: Annotated[int, Field(ge=2)]
     repeat: Annotated[int, Field(ge=0)]
+    together: str | None
 
     @model_validator(mode="after")
     def _leaves_training(self) -> SplitConfig:

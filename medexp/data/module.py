@@ -17,6 +17,7 @@ from medexp.data.labels import Labels, resolve_labels
 from medexp.data.source import Examples, Source
 from medexp.data.split_file import read_split, write_split
 from medexp.data.splits import split, split_digest
+from medexp.data.together import read_together
 from medexp.errors import DataError
 from medexp.types import SPLITS, DataSpec, InputSpec, Invariances, Split, Task, digest_of
 
@@ -38,6 +39,7 @@ class SplitRule:
         repeat: deals the folds anew.
         fold: which fold validates; None for no cross-validation.
         file: a CSV that says who is where.
+        together: a CSV of images that no split may part, which an audit writes.
     """
 
     val: float = 0.15
@@ -47,6 +49,7 @@ class SplitRule:
     repeat: int = 0
     fold: int | None = None
     file: Path | None = None
+    together: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -249,10 +252,13 @@ class DataModule:
         if self._rule.file is not None:
             return read_split(self._rule.file, keys=keys, content=content)
         groups = None if examples.groups is None else [examples.groups[i] for i in readable]
+        groups = joined(pixels, groups).astype(str).tolist()  # another file of the same pixels is the same image
+        if self._rule.together is not None:
+            groups = joined(read_together(self._rule.together, content), groups).astype(str).tolist()
         return split(
             self._labels.values[readable],
             content=content,
-            groups=joined(pixels, groups).astype(str).tolist(),  # another file of the same pixels is the same image
+            groups=groups,
             splits=None if examples.splits is None else np.array(examples.splits)[readable],
             val=self._rule.val,
             test=self._rule.test,

@@ -38,14 +38,19 @@ def data_module(config: DataConfig, *, seed: int) -> DataModule:
         positive=config.positive,
         batch_size=config.batch_size,
         rule=SplitRule(
-            **config.split.model_dump(),
+            **config.split.model_dump(exclude={"together"}),
             fold=config.fold,
-            file=None if config.split_file is None else Path(config.split_file).expanduser().absolute(),
+            file=_path(config.split_file),
+            together=_path(config.split.together),
         ),
         seed=seed,
         cache=PixelCache(config.cache.folder, max_bytes=config.cache.max_gb * 1e9, workers=config.cache.workers),
         invariances=Invariances(**config.invariances.model_dump()),
     )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text).expanduser().absolute()
 
 
 def audit_data(

@@ -12,6 +12,7 @@ from medexp.data.folder import FolderSource
 from medexp.data.manifest import ManifestSource
 from medexp.data.module import DataModule, SplitRule
 from medexp.data.source import Source
+from medexp.data.together import write_together
 from medexp.errors import DataError
 from medexp.types import SPLITS, InputSpec
 
@@ -293,3 +294,14 @@ def test_other_columns_are_kept_for_each_split(root: Path) -> None:
     part = data.examples("val")
     expected = {line.split(",")[0]: "north" if i % 2 else "south" for i, line in enumerate(lines[1:])}
     assert part.metadata["site"] == tuple(expected[key] for key in part.keys)
+
+
+def test_images_that_an_audit_found_alike_stay_in_one_split(tmp_path: Path, folder: FolderSource) -> None:
+    data = module(folder)
+    data.setup()
+    content = dict(zip(data.load().keys, data.load().facts.content.tolist(), strict=True))
+    parted = [data.examples(split).keys[0] for split in SPLITS]
+    write_together(tmp_path / "together.csv", [[(content[key], key) for key in parted]])
+    again = module(folder, rule=SplitRule(val=0.2, test=0.2, together=tmp_path / "together.csv"))
+    again.setup()
+    assert sum(bool(set(parted) & set(again.examples(split).keys)) for split in SPLITS) == 1
