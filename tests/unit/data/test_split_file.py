@@ -122,6 +122,15 @@ def test_a_copy_of_a_listed_image_is_where_the_image_is(tmp_path: Path) -> None:
     assert answer.tolist() == [*OWN, "val"]
 
 
+def test_copies_that_are_all_renamed_are_not_taken_for_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = contents(4)[[0, 1, 2, 0]]  # both in train
+    path = written(tmp_path / "split.csv", content=content)
+    assert (read_split(path, keys=("w.png", "x.png", "y.png", "z.png"), content=content) == OWN).all()
+    assert caplog.text == ""
+
+
 def test_an_image_that_cannot_be_read_is_known_by_its_name(tmp_path: Path) -> None:
     content = contents(4)
     content[1] = ""

@@ -110,6 +110,18 @@ def test_every_class_is_everywhere_wherever_that_can_be_done(marks: list[tuple[b
         assert set(splits[column > 0]) == set(SPLITS)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_many_rare_classes_that_share_groups_are_all_everywhere(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((60, 25), dtype=int)
+    for third in (range(20), range(20, 40), range(40, 60)):  # so there is a way to do it
+        for column in range(25):
+            labels[rng.choice(third), column] = 1
+    splits = deal(labels)
+    for column in labels.T:
+        assert set(splits[column > 0]) == set(SPLITS)
+
+
 @settings(max_examples=50, deadline=None)
 @given(data=st.data(), task=st.sampled_from(["single", "multi"]), fold=st.sampled_from([None, 1]))
 def test_order_names_of_groups_and_order_of_classes_do_not_change_who_is_where(
@@ -299,6 +311,13 @@ def test_a_repeat_deals_the_folds_anew() -> None:
     assert (first != second).any()
 
 
+def test_no_fold_is_always_the_smaller_one() -> None:
+    labels = np.array([0] * 12 + [1] * 12)  # 20 beside the test images, for 3 folds
+    sizes = [[(deal(labels, fold=fold, folds=3, seed=seed) == "val").sum() for fold in range(3)] for seed in range(15)]
+    assert all(sorted(size) == [6, 7, 7] for size in sizes)
+    assert {int(np.argmin(size)) for size in sizes} == {0, 1, 2}
+
+
 def test_a_class_of_fewer_groups_than_folds_is_refused() -> None:
     labels, groups = patients(5, 30)  # 1 for test leaves 4
     assert set(deal(labels, groups, fold=0, folds=4)[labels == 0]) == set(SPLITS)
@@ -332,6 +351,10 @@ def test_val_is_dealt_out_of_train_where_the_source_has_none(caplog: pytest.LogC
     train = own == "train"
     assert shares(labels[train], splits[train])[1] == pytest.approx([0.25, 0.25], abs=0.01)
     assert "no val images: 0.25 of the groups of its train" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        deal(labels, groups, splits=own, fold=0)
+    assert "no val images" not in caplog.text  # the fold is val
 
 
 def test_test_is_dealt_out_of_train_where_the_source_has_none(caplog: pytest.LogCaptureFixture) -> None:
