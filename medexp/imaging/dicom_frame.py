@@ -171,7 +171,12 @@ def read_frame(
     stream = _checked(stream, header, name=name, max_pixels=max_pixels)
     options.update(number_of_frames=1, pixel_keyword="PixelData")
     one = encaps.encapsulate([stream], has_bot=False)
-    return _whole(decoder.as_array(one, index=0, decoding_plugin=plugin, **options)[0], header)
+    try:
+        return _whole(decoder.as_array(one, index=0, decoding_plugin=plugin, **options)[0], header)
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # Rust's, which is no Exception: pylibjpeg-rle on damage
+            raise ValueError("a frame that its decoder cannot read") from error
+        raise
 
 
 def _pixel_data(file: BinaryIO, little: bool) -> tuple[str | None, str, int, int]:

@@ -8,7 +8,8 @@ from medexp.errors import DataError
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
-MAX_READS = 1_000_000  # of a file with a directory: three or so for each of its entries
+MAX_READS = 300_000  # of a file with a directory, one or two for each entry; larger files may have more
+BYTES_PER_READ = 1000
 READS_PER_BYTE = 4  # of a file whose entries may point at the same bytes
 
 
@@ -42,7 +43,7 @@ class Metered(io.BytesIO):
     def __init__(self, data: bytes, *, name: str) -> None:
         super().__init__(data)
         self._name = name
-        self._reads = MAX_READS
+        self._reads = MAX_READS + len(data) // BYTES_PER_READ
         self._bytes = READS_PER_BYTE * len(data) + (1 << 20)
 
     def read(self, size: int | None = -1, /) -> bytes:

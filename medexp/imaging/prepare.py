@@ -33,39 +33,29 @@ def prepare(pixels: np.ndarray | Image.Image, spec: InputSpec) -> np.ndarray:
             return _wide(pixels, spec)
         pixels = Image.fromarray(pixels)
     if spec.bits == 16:
-        return _wide(np.asarray(pixels), spec)
+        return _wide(pixels, spec)
     mode = "L" if spec.channels == 1 else "RGB"
     image = pixels if pixels.mode == mode else pixels.convert(mode)
     return np.asarray(_fitted(image, spec)).reshape(spec.shape)
 
 
-def _wide(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """As `prepare`, a channel at a time in floating point, from 0 to 65535."""
-    up = np.float32(1 if pixels.dtype == np.uint16 else 257)
-    out = np.empty(spec.shape, spec.dtype)
-    for channel, plane in enumerate(_planes(pixels, spec.channels)):
-        fitted = np.asarray(_fitted(Image.fromarray(plane * up), spec))
-        fitted = fitted / np.float32(257) if spec.bits == 8 else fitted
-        rounded = np.rint(fitted).clip(0, 255 if spec.bits == 8 else 65535)
-        if pixels.ndim == 2:
-            out[:] = rounded[:, :, np.newaxis]
-        else:
-            out[:, :, channel] = rounded
-    return out
+def _wide(pixels: np.ndarray | Image.Image, spec: InputSpec) -> np.ndarray:
+    """As `prepare`, a channel at a time in floating point: three of a large image at once would take a gibibyte."""
+    fitted = np.stack([np.asarray(_fitted(band.convert("F"), spec)) for band in _bands(pixels)], axis=-1)
+    if spec.channels == 1 and fitted.shape[2] == 3:
+        fitted = fitted @ np.array(LUMA, np.float32)[:, np.newaxis]
+    levels = fitted * np.float32(1 if isinstance(pixels, np.ndarray) else 257)
+    top, levels = (255, levels / np.float32(257)) if spec.bits == 8 else (65535, levels)
+    return np.ascontiguousarray(np.broadcast_to(np.rint(levels).clip(0, top).astype(spec.dtype), spec.shape))
 
 
-def _planes(pixels: np.ndarray, channels: int) -> Iterator[np.ndarray]:
-    """The channels to resize, `float32`: one for grey pixels or grey wanted, else three."""
-    if pixels.ndim == 2:
-        yield pixels.astype(np.float32)
-    elif channels == 1:
-        grey = np.zeros(pixels.shape[:2], np.float32)
-        for channel, weight in enumerate(LUMA):
-            grey += np.float32(weight) * pixels[:, :, channel]
-        yield grey
+def _bands(pixels: np.ndarray | Image.Image) -> Iterator[Image.Image]:
+    if isinstance(pixels, Image.Image):
+        yield from (pixels.getchannel(band) for band in pixels.getbands())
+    elif pixels.ndim == 2:
+        yield Image.fromarray(pixels)
     else:
-        for channel in range(3):
-            yield pixels[:, :, channel].astype(np.float32)
+        yield from (Image.fromarray(np.ascontiguousarray(pixels[:, :, band])) for band in range(3))
 
 
 def _fitted(image: Image.Image, spec: InputSpec) -> Image.Image:

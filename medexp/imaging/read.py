@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medexp.errors import DataError
 from medexp.imaging.decode import open_picture
 from medexp.imaging.intensity import Intensity
 from medexp.imaging.limits import MAX_PIXELS
@@ -50,8 +51,15 @@ def read(data: bytes, spec: InputSpec, *, name: str = "image", max_pixels: int =
     """
     policy = Intensity(spec.intensity, spec.window, spec.percentiles)
     picture = open_picture(data, name=name, max_pixels=max_pixels, intensity=policy, frame=spec.frame)
+    try:
+        pixels = prepare(picture.pixels, spec)
+    except MemoryError as error:
+        raise DataError(
+            f"There is not enough memory to resize the image. Received: {name} with {picture.width} x "
+            f"{picture.height}. Send a smaller image."
+        ) from error
     return Prepared(
-        pixels=prepare(picture.pixels, spec),
+        pixels=pixels,
         format=picture.format,
         mode=picture.mode,
         width=picture.width,
