@@ -13,7 +13,7 @@ from medexp.data.audit.groups import crossings, identity
 from medexp.data.audit.measure import Measured
 from medexp.data.audit.near_duplicates import NearDuplicates
 from medexp.data.audit.statistics import area
-from medexp.data.audit.validation import sample_rows
+from medexp.data.audit.validation import by_appearance, sample_rows
 from medexp.data.dataset import Dataset
 
 LEVEL = 0.52
@@ -61,6 +61,8 @@ def canary_findings(
 def _try(dataset: Dataset, measured: Measured, name: str, unit: np.ndarray, *, seed: int) -> Instance | None:
     from scipy.stats import t
 
+    order = sample_rows(dataset, np.ones(len(unit), bool), seed=seed, most=len(unit))
+    unit = by_appearance(unit[order])[np.argsort(order)]
     val = sample_rows(dataset, measured.readable & (dataset.splits == "val"), seed=seed, most=_MOST)
     shared = np.isin(unit, unit[val])
     in_training = measured.readable & (dataset.splits == "train")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import Finding, Instance, plural
+from medexp.data.audit.findings import Finding, Instance, listed, plural
 from medexp.data.audit.images import image_refs, label_codes
 from medexp.data.audit.near_duplicates import NearDuplicates
 from medexp.data.dataset import Dataset
+from medexp.types import SPLITS
 
 
 def identical(dataset: Dataset) -> list[np.ndarray]:
@@ -55,7 +57,8 @@ def duplicate_findings(dataset: Dataset, clusters: Sequence[np.ndarray]) -> list
         if of_kind:
             instances = tuple(_instance(dataset, kind, rows, {"copies": float(len(rows))}) for rows in of_kind)
             verb = "occurs" if len(of_kind) == 1 else "occur"
-            summary = f"{plural(len(of_kind), 'image')} {verb} {wording[kind]}{_between(dataset, of_kind)}."
+            between = "" if kind == "duplicates_within_split" else _between(dataset, of_kind)
+            summary = f"{plural(len(of_kind), 'image')} {verb} {wording[kind]}{between}."
             findings.append(Finding(kind, KINDS[kind].severity, summary, instances))
     return findings
 
@@ -100,7 +103,7 @@ def near_duplicate_findings(dataset: Dataset, near: NearDuplicates, clusters: Se
             between = _between(dataset, [rows for rows, _ in of_kind])
             summary = (
                 f"{plural(len(of_kind), 'pair')} of images {wording[kind]}{between}: correlation of aligned details "
-                f"from {near.threshold:.3f} on, where 0.05 pairs are expected by chance."
+                f"from {near.threshold:.3f} on, where 0.05 pairs are expected by chance.{_links(dataset, of_kind)}"
             )
             findings.append(Finding(kind, KINDS[kind].severity, summary, instances, statistics))
     return findings
@@ -111,16 +114,27 @@ def _repeats(dataset: Dataset, rows: np.ndarray) -> bool:
 
 
 def _instance(dataset: Dataset, kind: str, rows: np.ndarray, numbers: dict[str, float]) -> Instance:
-    refs = image_refs(dataset, rows)
+    refs = image_refs(dataset, sorted(rows, key=lambda row: (SPLITS.index(dataset.splits[row]), dataset.keys[row])))
     return Instance(kind, tuple(sorted(ref.token for ref in refs)), refs, numbers=numbers)
 
 
 def _between(dataset: Dataset, clusters: Sequence[np.ndarray]) -> str:
     """Such as " (8 between train and val)", where splits are crossed."""
-    order = ("train", "val", "test")
     counts: dict[str, int] = {}
     for rows in clusters:
-        splits = [split for split in order if split in set(dataset.splits[rows])]
+        splits = [split for split in SPLITS if split in set(dataset.splits[rows])]
         if len(splits) > 1:
             counts[" and ".join(splits)] = counts.get(" and ".join(splits), 0) + 1
     return f" ({', '.join(f'{count:,} between {name}' for name, count in sorted(counts.items()))})" if counts else ""
+
+
+def _links(dataset: Dataset, pairs: Sequence[tuple[np.ndarray, float]]) -> str:
+    """Which groups the pairs link: perhaps they are one patient under two names."""
+    groups = dataset.groups
+    if groups is None:
+        return ""
+    counts = Counter(tuple(sorted({groups[row] for row in rows})) for rows, _ in pairs)
+    linked = [f"{' and '.join(names)} ({count:,})" for names, count in counts.most_common() if len(names) > 1]
+    if not linked:
+        return ""
+    return f" They link {plural(len(linked), 'pair')} of groups, which may be one: {listed(linked)}."

@@ -6,7 +6,7 @@ import logging
 from typing import Literal
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import listed
+from medexp.data.audit.findings import plural
 from medexp.data.audit.overrides import accept_override
 from medexp.data.audit.report import AuditReport
 from medexp.errors import DataError
@@ -51,13 +51,16 @@ def _text(report: AuditReport, where: str, *, head: str) -> str:
         if finding.severity != "refuse" or not open_:
             continue
         accepted = len(finding.instances) - len(open_)
-        lines.append(f"- {finding.summary}" + (f" {accepted} of them are accepted." if accepted else ""))
-        names = [item.name for item in open_]
+        lines.append(f"- {finding.summary}" + (f" Accepted: {accepted} of these." if accepted else ""))
+        names = [item.name for item in open_ if item.images or len(finding.instances) > 1]
         lines += [f"    {name}" for name in names[:_SHOWN]]
         lines += [f"    ... and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
         lines.append(f"  Mend: {KINDS[finding.kind].remedy}")
     override = accept_override(report.refused)
-    accept = override or f"the accept.yaml beside that page ({listed([f'{len(report.refused)} findings'])})"
+    accept = (
+        override
+        or f"accept.yaml, beside that page, lists {plural(len(report.refused), 'item')} for the data's own file"
+    )
     lines += [
         f"See {where}",
         f"Accept exactly these: {accept}",

@@ -55,7 +55,9 @@ class Instance:
     @property
     def name(self) -> str:
         """What to call it in one line of a message."""
-        shown = " = ".join(f"{image.key} ({image.split}, {image.label})" for image in self.images[:3])
+        shown = (" ~ " if self.kind.startswith("near_") else " = ").join(
+            f"{image.key} ({image.split}, {image.label})" for image in self.images[:3]
+        )
         more = f" and {len(self.images) - 3} more" if len(self.images) > 3 else ""
         if not shown:
             return self.text or ", ".join(self.tokens)

@@ -11,7 +11,7 @@ from medexp.data.audit.findings import Finding, Instance
 from medexp.data.audit.groups import identity
 from medexp.data.audit.images import group_codes, indicators
 from medexp.data.audit.statistics import Area, macro_area
-from medexp.data.audit.validation import folds, sample_rows
+from medexp.data.audit.validation import by_appearance, folds, sample_rows
 from medexp.data.dataset import Dataset
 
 LEVEL = 0.70
@@ -75,4 +75,4 @@ def _held_out_area(dataset: Dataset, rows: np.ndarray, codes: np.ndarray, *, see
         return Area(float("nan"), float("nan"), float("nan"))
     if dataset.task == "binary":
         has, scores = has[:, 1:], scores[:, 1:]
-    return macro_area(has, scores, group_codes(dataset)[rows], seed=seed)
+    return macro_area(has, scores, by_appearance(group_codes(dataset)[rows]), seed=seed)

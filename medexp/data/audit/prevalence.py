@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import Finding, Instance, plural
+from medexp.data.audit.findings import Finding, Instance, listed, plural
 from medexp.data.audit.images import group_codes, indicators
 from medexp.data.audit.statistics import design_effect, holm, two_proportions
 from medexp.data.dataset import Dataset
@@ -84,8 +84,7 @@ def prevalence_findings(dataset: Dataset) -> list[Finding]:
             instances.append(Instance("prevalence_shift", (f"{a}/{b}/{name}",), text=text, numbers=numbers))
     if not instances:
         return []
-    worst = min(instances, key=lambda instance: instance.numbers["p"])
-    more = f"; and {plural(len(instances) - 1, 'more comparison')}" if len(instances) > 1 else ""
-    statistics = {name: worst.numbers[name] for name in ("p", "cohens_h")}
-    summary = f"The prevalence differs: {worst.text}{more}."
+    ordered = sorted(instances, key=lambda instance: instance.numbers["p"])
+    statistics = {name: ordered[0].numbers[name] for name in ("p", "cohens_h")}
+    summary = f"The prevalence differs: {listed([instance.text for instance in ordered])}."
     return [Finding("prevalence_shift", "warn", summary, tuple(instances), statistics)]

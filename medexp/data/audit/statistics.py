@@ -35,7 +35,7 @@ def design_effect(has: np.ndarray, groups: np.ndarray) -> float:
     sizes = np.bincount(groups)
     hits = np.bincount(groups, weights=has)[sizes > 0]
     sizes = sizes[sizes > 0]
-    if len(sizes) < 2 or share in (0.0, 1.0):
+    if len(sizes) < 2 or len(sizes) == count or share in (0.0, 1.0):
         return 1.0
     clustered = len(sizes) / (len(sizes) - 1) * float(((hits - share * sizes) ** 2).sum()) / count**2
     return max(1.0, clustered / (share * (1 - share) / count))

@@ -22,11 +22,19 @@ def sample_rows(dataset: Dataset, usable: np.ndarray, *, seed: int, most: int = 
     return np.asarray(rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])])
 
 
+def by_appearance(codes: np.ndarray) -> np.ndarray:
+    """Number codes anew, from 0, as they first appear: in the order of content, whatever the order of the files."""
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[inverse.reshape(-1)])
+
+
 def folds(dataset: Dataset, rows: np.ndarray, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (training, held out) places within `rows` of up to five folds; none where there are too few groups."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    labels, groups = label_codes(dataset)[rows], group_codes(dataset)[rows]
+    labels, groups = label_codes(dataset)[rows], by_appearance(group_codes(dataset)[rows])
     count = min(5, len(np.unique(groups)))
     if count < 2 or len(np.unique(labels)) < 2:
         return

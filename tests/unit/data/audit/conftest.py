@@ -202,3 +202,30 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         keys=examples.keys,
         spec=InputSpec(64, 64, 1),
     )
+
+
+def look(dataset: Dataset, **options: Any) -> Any:
+    """Audit without the slow parts, unless asked for."""
+    from medexp.data.audit.run import audit
+
+    return audit(dataset, **{"probe": False, "canary": False, "min_per_class": 10, "seed": 0, "accept": [], **options})
+
+
+@pytest.fixture(scope="session")
+def audited() -> Callable[..., Any]:
+    return look
+
+
+@pytest.fixture(scope="session")
+def deal() -> Callable[..., list[str]]:
+    """Deals by group, or regardless of them: `deal(groups)`, `deal(groups, grouped=False)`."""
+    return lambda groups, grouped=True: by_group(groups) if grouped else ignoring_groups(groups)
+
+
+@pytest.fixture
+def scans() -> np.ndarray:
+    """60 images that have nothing in common, uint8 (60, 32, 32)."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(1).standard_normal((60, 32, 32)), (0, 1.5, 1.5))
+    return np.clip(128 + 220 * noise, 0, 255).astype(np.uint8)
