@@ -145,7 +145,7 @@ class DataModule:
             labels=self._labels.values,
             groups=examples.groups,
             splits=splits,
-            own_split=examples.splits is None and self._rule.file is None,
+            own_split=self._dealt(examples),
             metadata=examples.metadata,
             pixels=prepared.pixels,
             facts=prepared.facts,
@@ -252,9 +252,13 @@ class DataModule:
         if self._rule.file is not None:
             return read_split(self._rule.file, keys=keys, content=content)
         groups = None if examples.groups is None else [examples.groups[i] for i in readable]
+        apart = len(content if groups is None else set(groups))
         groups = joined(pixels, groups).astype(str).tolist()  # another file of the same pixels is the same image
         if self._rule.together is not None:
             groups = joined(read_together(self._rule.together, content), groups).astype(str).tolist()
+        if self._dealt(examples) and len(set(groups)) < apart:
+            what = "images" if examples.groups is None else "groups"
+            logger.info("%d %s stay with another that has the same image", apart - len(set(groups)), what)
         return split(
             self._labels.values[readable],
             content=content,
@@ -268,6 +272,11 @@ class DataModule:
             repeat=self._rule.repeat,
             class_names=self._labels.class_names,
         )
+
+    def _dealt(self, examples: Examples) -> bool:
+        """Whether medexp makes the split, or a part of it."""
+        given = examples.splits is not None and set(examples.splits) == set(SPLITS)
+        return self._rule.file is None and (not given or self._rule.fold is not None)
 
     def _counts(self, data: Dataset) -> dict[str, dict[str, int]]:
         """Images per split and class; a class without images in a split is an error, unless images may have none."""

@@ -82,9 +82,11 @@ def _tags(report: AuditReport) -> dict[str, str]:
     }
 
 
-def say_data(spec: DataSpec) -> None:
-    """Log how many images of each class are in each split."""
+def say_data(spec: DataSpec, config: DataConfig) -> None:
+    """Log how many images of each class are in each split, and which split it is."""
     if spec.synthetic:
         logger.warning("data %s is SYNTHETIC: no patient's image, no number here says anything of patients", spec.name)
     for split, counts in spec.counts.items():
         logger.info("  %-5s %s", split, ", ".join(f"{n} {name}" for name, n in counts.items()))
+    fold = f", fold {config.fold} of {config.split.folds}, repeat {config.split.repeat}"
+    logger.info("  split %s%s", spec.split, fold if config.fold is not None else "")

@@ -78,7 +78,8 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
         enforce(report, mode=config.data.audit, where=str(folder / AUDIT / "audit.html"))
     spec = data.setup()
     run.log_data(spec)
-    say_data(spec)
+    run.log_tags({"medexp.split": spec.split, "medexp.data_digest": spec.digest})
+    say_data(spec, config.data)
     data.write_split(folder / SPLIT)
     run.log_files(folder / SPLIT)
 
