@@ -17,7 +17,8 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 TIFF = (b"II", b"MM")
 ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 FRAMES = 10  # times `max_pixels` that may be decoded on the way to a frame
-WHITE_IS_ZERO, BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT, TILE_WIDTH, TILE_LENGTH = 0, 258, 262, 339, 322, 323
+WIDTH, LENGTH, BITS_PER_SAMPLE, PHOTOMETRIC, TILE_WIDTH, TILE_LENGTH, SAMPLE_FORMAT = 256, 257, 258, 262, 322, 323, 339
+WHITE_IS_ZERO = 0
 
 
 def read_raster(data: bytes, *, name: str, max_pixels: int, intensity: Intensity, frame: int | None) -> Picture:
@@ -40,8 +41,10 @@ def read_raster(data: bytes, *, name: str, max_pixels: int, intensity: Intensity
     check_claims(data, name=name, max_pixels=max_pixels)
     file = Metered(data, name=name) if data[:2] in TIFF else io.BytesIO(data)
     with Image.open(file, formats=FORMATS) as image:
-        _choose(image, frame, name=name, max_pixels=max_pixels)
         check_size(image.width, image.height, name=name, max_pixels=max_pixels)
+        if frame or getattr(image, "is_animated", False):
+            _choose(image, frame, name=name, max_pixels=max_pixels)
+            check_size(image.width, image.height, name=name, max_pixels=max_pixels)
         _check_tiles(image, name=name)
         facts = _Facts(image, data)
         image.load()
@@ -61,7 +64,8 @@ class _Facts:
 
     def __init__(self, image: Image.Image, data: bytes) -> None:
         tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-        self.mode, (self.width, self.height) = image.mode, image.size
+        self.mode = image.mode
+        self.width, self.height = tags.get(WIDTH, image.width), tags.get(LENGTH, image.height)  # Pillow's is turned
         self.white_is_zero = tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
         self.unsigned = tags.get(SAMPLE_FORMAT, (1,))[0] == 1
         tiles = getattr(image, "tile", ()) if image.mode == "RGBA" else ()
@@ -76,7 +80,7 @@ class _Facts:
 
 
 def _choose(image: Image.Image, frame: int | None, *, name: str, max_pixels: int) -> None:
-    if frame is None and getattr(image, "is_animated", False) and image.format != "MPO":
+    if frame is None and image.format != "MPO":
         raise DataError(
             f"The file holds several images. Received: {name}. Say which, from 0. Override: data.input.frame=0"
         )
@@ -87,6 +91,8 @@ def _choose(image: Image.Image, frame: int | None, *, name: str, max_pixels: int
                 f"{image.width} x {image.height}. Override: a smaller data.input.frame"
             )
         try:
+            if image.format == "MPO":
+                raise EOFError
             image.seek(frame)
         except EOFError:
             raise DataError(

@@ -148,6 +148,8 @@ def test_a_preview_beside_the_picture_is_no_frame() -> None:
     first.save(file, "MPO", save_all=True, append_images=[preview], quality=100, subsampling=0)
     found = decode(file.getvalue())
     assert found.format == "JPEG"
+    with pytest.raises(DataError, match="no such frame"):
+        decode(file.getvalue(), frame=1)
     assert np.abs(found.pixels.astype(int) - COLOUR).max() <= 3
 
 
@@ -182,10 +184,11 @@ def test_the_facts_of_the_file_are_told(image: Image.Image, kind: str, mode: str
     assert (found.width, found.height) == (GREY.shape[1], GREY.shape[0])
 
 
-def test_the_size_is_that_of_the_file_before_it_is_turned() -> None:
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_the_size_is_that_of_the_file_before_it_is_turned(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = decode(encoded(GREY, exif=exif))
+    found = decode(encoded(GREY, kind, exif=exif))
     assert (found.width, found.height) == found.pixels.shape == (GREY.shape[1], GREY.shape[0])
 
 
@@ -319,3 +322,17 @@ def test_the_size_of_a_webp_is_found_in_each_of_its_kinds(options: dict[str, boo
     Image.fromarray(COLOUR).save(file, "WEBP", **options)
     with pytest.raises(DataError, match=f"{COLOUR.shape[1]} x {COLOUR.shape[0]}"):
         decode(file.getvalue(), max_pixels=5)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_an_animation_is_measured_before_its_frames_are_decoded(kind: str) -> None:
+    with pytest.raises(DataError, match="4 x 4; at most 15"):
+        decode(pages(kind), frame=2, max_pixels=15)
+
+
+def test_a_page_of_another_size_is_measured_too() -> None:
+    small, large = Image.new("L", (4, 4)), Image.new("L", (40, 40))
+    data = encoded(small, "TIFF", save_all=True, append_images=[large])
+    assert decode(data, frame=1).pixels.shape == (40, 40)
+    with pytest.raises(DataError, match="40 x 40; at most 100"):
+        decode(data, frame=1, max_pixels=100)
