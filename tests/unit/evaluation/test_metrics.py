@@ -219,6 +219,14 @@ def test_a_metric_of_grades_is_what_it_is_by_hand(metric: str, value: float) -> 
     assert classification_metrics(GRADES, thresholds={})[f"test_{metric}"] == pytest.approx(value, abs=1e-6)
 
 
+def test_kappa_counts_a_mistake_by_the_square_of_its_distance() -> None:
+    rows = np.eye(3)[[0, 1, 2, 0]]
+    far = Predictions("test", tuple("abcd"), np.array([0, 1, 2, 2]), rows, ("none", "mild", "severe"), "ordinal")
+    # decided 0, 1, 2, 0: observed 4 / 4; expected of the 16 pairs 26 / 16
+    found = classification_metrics(far, thresholds={})["test_quadratic_kappa"]
+    assert found == pytest.approx(1 - (4 / 4) / (26 / 16))
+
+
 def test_grades_of_two_are_no_binary_task() -> None:
     two = Predictions("val", tuple("ab"), np.array([0, 1]), np.array([[1, 0], [0.5, 0.5]]), ("a", "b"), "ordinal")
     found = classification_metrics(two, thresholds={})

@@ -107,3 +107,9 @@ def test_a_threshold_that_calls_nothing_positive_is_drawn_without_a_point(tmp_pa
         for threshold in (1.0, 0.5)
     )
     assert (none != half).any()
+
+
+def test_panels_that_no_finding_needs_stay_empty(tmp_path: Path) -> None:
+    picture = drawn(partial(draw_confusion, findings(0), EACH), tmp_path / "a.png")  # six findings, five a row
+    height, width, _ = picture.shape
+    assert (picture[height * 2 // 3 :, width // 2 :] == 255).all()

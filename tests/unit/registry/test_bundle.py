@@ -133,6 +133,8 @@ def test_a_probability_equal_to_the_threshold_is_positive(folder: Path) -> None:
     probability = Bundle.open(folder).classify(png(102)).probabilities["bright"]
     edit(folder, thresholds={"bright": probability})
     assert Bundle.open(folder).classify(png(102)).label == "bright"
+    edit(folder, **FINDINGS, thresholds={"dark": 0.9, "bright": probability})
+    assert Bundle.open(folder).classify(png(102)).labels == ("bright",)
 
 
 def test_an_image_of_another_size_is_prepared_as_in_training(folder: Path) -> None:
