@@ -84,7 +84,7 @@ class Trainer:
         callbacks: Sequence[keras.callbacks.Callback],
         folder: Path,
         on_epoch: OnEpoch,
-        seed: int = 0,
+        seed: int,
     ) -> FitResult:
         """Train, and return how it went and where the best weights are.
 

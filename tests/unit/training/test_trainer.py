@@ -10,7 +10,6 @@ from pixels import ArrayPixels
 
 from medexp.data.augmentation import standard
 from medexp.data.batches import Batches
-from medexp.data.policy import Policy
 from medexp.errors import TrainingError
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
@@ -73,7 +72,7 @@ def fit(
     metric: str = "val_auc",
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     augment: bool = True,
-    policy: Policy | None = None,
+    draws: int | None = None,
 ) -> FitResult:
     trainer = trainer or Trainer(max_epochs=3)
     session.reset(seed=seed, precision=trainer.precision)
@@ -81,11 +80,11 @@ def fit(
         module(),
         data or Data(),
         objective=Objective(metric, "max"),
-        augmentation=(policy or POLICY()) if augment else (),
+        augmentation=POLICY() if augment else (),
         callbacks=callbacks,
         folder=folder,
         on_epoch=lambda epoch, metrics: None,
-        seed=seed,
+        seed=seed if draws is None else draws,
     )
 
 
@@ -109,6 +108,17 @@ def test_the_same_seed_gives_bit_identical_weights(result: FitResult, tmp_path: 
     assert again.best_epoch == result.best_epoch
     for first, second in zip(best_network(result).get_weights(), best_network(again).get_weights(), strict=True):
         assert first.tobytes() == second.tobytes()
+
+
+def test_what_is_drawn_depends_on_the_seed_that_the_trainer_is_given(result: FitResult, tmp_path: Path) -> None:
+    other = fit(tmp_path, draws=1)
+    assert [row["loss"] for row in other.history] != [row["loss"] for row in result.history]
+
+
+@pytest.mark.parametrize("metric", ["loss", "val_loss"])
+def test_dropout_depends_on_it_too(metric: str, tmp_path: Path) -> None:
+    losses = [fit(tmp_path / str(i), draws=i, augment=False).history[-1][metric] for i in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_the_history_has_every_epoch_with_its_metrics(result: FitResult) -> None:
