@@ -7,6 +7,7 @@ import numpy as np
 _REACH = 3
 _FINE, _COARSE, _AROUND = 0.7, 4.0, 3.0
 _CONTRAST_FLOOR = 0.3
+_BLOCK = 1024
 
 
 def details(grey: np.ndarray) -> np.ndarray:
@@ -17,6 +18,11 @@ def details(grey: np.ndarray) -> np.ndarray:
     deviation nearby (local contrast normalisation: Jarrett et al., 2009), so that one strong edge, such as that of a
     black margin, does not outweigh the rest.
     """
+    parts = [_details(grey[start : start + _BLOCK]) for start in range(0, len(grey), _BLOCK)]
+    return np.concatenate(parts) if parts else grey
+
+
+def _details(grey: np.ndarray) -> np.ndarray:
     from scipy.ndimage import gaussian_filter1d
 
     def blurred(images: np.ndarray, sigma: float) -> np.ndarray:

@@ -143,14 +143,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "shortcut_probe": Kind(
             "warn",
-            "What is not anatomy tells the class",
+            "Shortcut probe: the class from what is not anatomy",
             "A classifier that saw nothing but size, aspect, format, file size, brightness and a strip along the "
             "border got this far. A network's result beyond that is what it learned of the disease, at most.",
             _SHORTCUT_REMEDY,
         ),
         "leak_canary": Kind(
             "refuse",
-            "Random labels can be predicted",
+            "Leak canary: random labels",
             "The labels were shuffled, so nothing about the disease is left in them. Whoever still predicts them on "
             "the validation split has recognised patients or copies from the training split: the split leaks.",
             _REGROUP,

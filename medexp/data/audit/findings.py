@@ -55,9 +55,9 @@ class Instance:
     @property
     def name(self) -> str:
         """What to call it in one line of a message."""
-        shown = (" ~ " if self.kind.startswith("near_") else " = ").join(
-            f"{image.key} ({image.split}, {image.label})" for image in self.images[:3]
-        )
+        copies = self.kind.startswith(("duplicates_", "conflicting_"))
+        between = " ~ " if self.kind.startswith("near_") else " = " if copies else ", "
+        shown = between.join(f"{image.key} ({image.split}, {image.label})" for image in self.images[:3])
         more = f" and {len(self.images) - 3} more" if len(self.images) > 3 else ""
         if not shown:
             return self.text or ", ".join(self.tokens)
@@ -106,6 +106,11 @@ class Acceptance:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return such as "1 image" or "1,204 images"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def p_value(p: float) -> str:
+    """Return such as "p = 0.012"; below what is worth telling apart, "p < 1e-12"."""
+    return f"p = {p:.2g}" if p >= 1e-12 else "p < 1e-12"
 
 
 def listed(names: Sequence[str], limit: int = 3) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from medexp.data.audit.findings import Instance
 
 REASON = "say why this is acceptable"
-_PASTABLE = 8
+_PASTABLE = 40
 
 
 def accept_items(instances: Sequence[Instance]) -> dict[str, list[str]]:
@@ -28,7 +28,7 @@ def accept_items(instances: Sequence[Instance]) -> dict[str, list[str]]:
 def accept_override(instances: Sequence[Instance]) -> str | None:
     """Return `data.accept=[...]`, quoted for a shell and for Hydra; None where it would be too long to paste."""
     items = accept_items(instances)
-    if not items or sum(map(len, items.values())) > 2 * _PASTABLE:
+    if not items or sum(map(len, items.values())) > _PASTABLE:
         return None
     entries = [
         f"{{finding:{kind},items:[{','.join(map(_quoted, tokens))}],reason:{_quoted(REASON)}}}"

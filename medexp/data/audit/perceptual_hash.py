@@ -50,7 +50,7 @@ def near_pairs(grey: np.ndarray, *, seed: int) -> NearPairs:
     median = np.median(coefficients, axis=0)
     hashes = _pack(coefficients > median)
     steps = (-_STEP, 0, _STEP) if n <= _PROBED else (0,)
-    probes = np.stack([_pack(_spectrum(shifted(grey, y, x)) > median) for y in steps for x in steps])
+    probes = np.stack([_pack(_spectrum(grey, y, x) > median) for y in steps for x in steps])
     distance = _typical_distance(hashes, probes, seed=seed)
     while True:
         first, second, complete = _search(hashes, probes, distance)
@@ -61,18 +61,24 @@ def near_pairs(grey: np.ndarray, *, seed: int) -> NearPairs:
 
 def shifted(grey: np.ndarray, y: int, x: int) -> np.ndarray:
     """Return the images moved by (y, x) pixels; the edge is repeated."""
+    if y == x == 0:
+        return grey
     margin = max(abs(y), abs(x))
     padded = np.pad(grey, ((0, 0), (margin, margin), (margin, margin)), mode="edge")
     height, width = grey.shape[1:]
     return padded[:, margin + y : margin + y + height, margin + x : margin + x + width]
 
 
-def _spectrum(grey: np.ndarray) -> np.ndarray:
-    """The low coefficients of the two-dimensional cosine transform without the mean, float32 (n, 63)."""
+def _spectrum(grey: np.ndarray, y: int = 0, x: int = 0) -> np.ndarray:
+    """The low coefficients of the cosine transform without the mean, float32 (n, 63), of the images moved by (y, x)."""
     side = grey.shape[1]
     frequency, place = np.mgrid[:_LOW, :side]
     cosine = np.cos(np.pi * frequency * (2 * place + 1) / (2 * side)).astype(np.float32)
-    return np.asarray((cosine @ grey @ cosine.T).reshape(len(grey), -1)[:, 1:])
+    parts = [
+        (cosine @ shifted(grey[start : start + _BLOCK], y, x) @ cosine.T).reshape(-1, _LOW * _LOW)[:, 1:]
+        for start in range(0, len(grey), _BLOCK)
+    ]
+    return np.concatenate(parts)
 
 
 def _pack(bits: np.ndarray) -> np.ndarray:

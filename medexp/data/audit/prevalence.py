@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import Finding, Instance, listed, plural
+from medexp.data.audit.findings import Finding, Instance, listed, p_value, plural
 from medexp.data.audit.images import group_codes, indicators
 from medexp.data.audit.statistics import design_effect, holm, two_proportions
 from medexp.data.dataset import Dataset
@@ -79,7 +79,7 @@ def prevalence_findings(dataset: Dataset) -> list[Finding]:
         h = abs(2 * np.arcsin(np.sqrt(x)) - 2 * np.arcsin(np.sqrt(y)))
         if p < _LEVEL and h >= _MATERIAL:
             name = dataset.class_names[i]
-            text = f"{name} is {x:.1%} of {a} and {y:.1%} of {b} (p = {p:.2g}, Cohen's h = {h:.2f})"
+            text = f"{name} is {x:.1%} of {a} and {y:.1%} of {b} ({p_value(p)}, Cohen's h = {h:.2f})"
             numbers = {a: float(x), b: float(y), "p": float(p), "cohens_h": float(h)}
             instances.append(Instance("prevalence_shift", (f"{a}/{b}/{name}",), text=text, numbers=numbers))
     if not instances:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import Finding, Instance
+from medexp.data.audit.findings import Finding, Instance, p_value
 from medexp.data.audit.images import group_codes, image_refs, indicators
 from medexp.data.audit.measure import Measured
 from medexp.data.audit.statistics import area, cramers_v, holm
@@ -103,7 +103,7 @@ def _of_number(dataset: Dataset, rows: np.ndarray, item: _Property) -> tuple[Ins
     inside, outside = np.median(values[has[:, best]]), np.median(values[~has[:, best]])
     text = (
         f"{item.name} separates {name} from the rest with an AUC of {effect:.2f} (median {inside:.4g} against "
-        f"{outside:.4g}, p = {p:.2g})"
+        f"{outside:.4g}, {p_value(p)})"
     )
     typical = [
         int(chosen[np.abs(item.values[chosen] - middle).argmin()])
@@ -127,7 +127,7 @@ def _of_name(
     p = min(1.0, p * len(tests))
     shares = {value: float(has[codes.reshape(-1) == i, best].mean()) for i, value in enumerate(values)}
     said = ", ".join(f"{share:.0%} of {value}" for value, share in shares.items())
-    text = f"{what} tells {dataset.class_names[best]}: it is {said} (Cramer's V = {v:.2f}, p = {p:.2g})"
+    text = f"{what} tells {dataset.class_names[best]}: it is {said} (Cramer's V = {v:.2f}, {p_value(p)})"
     typical = [int(rows[codes.reshape(-1) == i][0]) for i in range(min(4, len(values)))]
     return Instance(kind, (what,), image_refs(dataset, typical), text, {"p": p, "cramers_v": v}), v >= 0.30
 
