@@ -245,6 +245,13 @@ def test_32_bits_are_read_through_a_window(kind: type) -> None:
     assert found.bits == 32
 
 
+def test_unsigned_32_bits_have_no_sign() -> None:
+    tags = {256: 3, 257: 1, 258: 32, 259: 1, 262: 1, 277: 1, 278: 1, 339: 1}
+    data = tiff(tags, struct.pack("<3I", 0, 3_000_000_000, 2**32 - 1))
+    found = decode(data, intensity="window", window=(3_000_000_000, 2_000_000_000)).pixels
+    assert found.tolist() == [[0, 32768, 65535]]
+
+
 def test_what_is_no_number_is_black_and_no_percentile() -> None:
     values = np.array([[np.nan, np.inf, 0, 1]], np.float32)
     data = encoded(Image.fromarray(values), "TIFF")
