@@ -50,6 +50,7 @@ def allowed(policy: Policy | Sequence[keras.layers.Layer], invariances: Invarian
     Raises:
         ConfigError: a layer breaks one and the policy refuses it, or no one says what a layer changes. Lists all.
     """
+    droppable = isinstance(policy, Policy)
     if not isinstance(policy, Policy):
         policy = Policy("of your own", tuple(policy))
     declared = {fact: value for fact, value in asdict(invariances).items() if value != "free"}
@@ -73,10 +74,10 @@ def allowed(policy: Policy | Sequence[keras.layers.Layer], invariances: Invarian
     if problems:
         facts = ", ".join(f"data.invariances.{fact}={value}" for fact, value in declared.items())
         listed = "".join(f"\n  {number}. {problem}." for number, problem in enumerate(problems, 1))
+        drop = "augmentation.on_conflict=drop to train without, or " if droppable else ""
         raise ConfigError(
             f"The augmentation {policy.name} changes what is declared to be a fact about these images:{listed}\n"
-            f"Received: {facts}. Override: what is named above, or augmentation.on_conflict=drop to train without, "
-            "or data.aug=none"
+            f"Received: {facts}. Override: what is named above, or {drop}data.aug=none"
         )
     return tuple(kept)
 

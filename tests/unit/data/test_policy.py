@@ -139,6 +139,10 @@ def test_a_layer_that_says_what_it_changes_is_refused_for_that_alone(layer: kera
     assert allowed([layer], UPRIGHT) == (layer,)
 
 
+def test_layers_alone_are_refused_without_a_word_of_dropping_which_they_cannot() -> None:
+    assert "on_conflict" not in refusal([L.RandomFlip("horizontal")], LEFT_RIGHT)
+
+
 def test_a_layer_that_says_it_changes_nothing_is_allowed_everywhere() -> None:
     assert len(allowed([Says()], Invariances("matters", "fixed", "calibrated", "diagnostic"))) == 1
 
