@@ -103,7 +103,8 @@ def near_duplicate_findings(dataset: Dataset, near: NearDuplicates, clusters: Se
             between = _between(dataset, [rows for rows, _ in of_kind])
             summary = (
                 f"{plural(len(of_kind), 'pair')} of images {wording[kind]}{between}: correlation of aligned details "
-                f"from {near.threshold:.3f} on, where at most 0.05 pairs are expected by chance.{_links(dataset, of_kind)}"
+                f"from {near.threshold:.3f} on, where at most 0.05 pairs are expected by chance."
+                f"{_links(dataset, of_kind)}"
             )
             findings.append(Finding(kind, KINDS[kind].severity, summary, instances, statistics))
     return findings
