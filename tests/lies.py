@@ -45,7 +45,7 @@ def lies() -> dict[str, Callable[[], bytes]]:
         "dicom-items-without-end": _dicom_items,
         "dicom-fragments-without-end": _dicom_fragments,
         "dicom-rle-bomb": _dicom_rle,
-        "dicom-j2k-tiles": lambda: _dicom_j2k(64, 64, 1, 1),
+        "dicom-j2k-tiles": lambda: _dicom_j2k(200, 200, 1, 1, side=200),
         "dicom-j2k-size": lambda: _dicom_j2k(60_000, 60_000, 60_000, 60_000),
         "dicom-rows-and-frames": lambda: dicom(GREY, Rows=65535, Columns=65535, NumberOfFrames=2**31 - 1),
         "dicom-empty-image": lambda: dicom(GREY, Rows=0, Columns=0),
@@ -176,7 +176,7 @@ def _dicom_rle() -> bytes:
     return _encapsulated(_item(b"") + _item(head + b"\x81\0" * 5_000_000), RLE)
 
 
-def _dicom_j2k(width: int, height: int, across: int, down: int) -> bytes:
-    data = dicom(np.zeros((64, 64), np.uint16), syntax=J2K)
+def _dicom_j2k(width: int, height: int, across: int, down: int, *, side: int = 64) -> bytes:
+    data = dicom(np.zeros((side, side), np.uint16), syntax=J2K)
     place = data.index(b"\xff\x4f\xff\x51") + 8
     return _patched(data, place, struct.pack(">8L", width, height, 0, 0, across, down, 0, 0))

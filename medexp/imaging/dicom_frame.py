@@ -227,7 +227,7 @@ def _checked(stream: bytes, header: Header, *, name: str, max_pixels: int) -> by
         return stream
     if header.syntax in JPEG_2000:
         stream = stream[max(0, stream.find(CODESTREAM)) :]  # some files wrap it in a JP2 file
-        claim = _j2k_frame(stream)
+        claim = _j2k_frame(stream, name=name)
     else:
         check_claims(stream, name=name, max_pixels=max_pixels)
         claim = jpeg_frame(stream)
@@ -241,14 +241,14 @@ def _checked(stream: bytes, header: Header, *, name: str, max_pixels: int) -> by
     return stream
 
 
-def _j2k_frame(stream: bytes) -> Frame | None:
+def _j2k_frame(stream: bytes, *, name: str) -> Frame | None:
     """What the SIZ marker of a JPEG 2000 codestream says (ISO/IEC 15444-1, A.5.1)."""
     if len(stream) < 42 or not stream.startswith(CODESTREAM):
         return None
     width, height, left, top, across, down, *_ = struct.unpack_from(">8L", stream, 8)
     samples = struct.unpack_from(">H", stream, 40)[0]
     if not across or not down or -(-width // across) * -(-height // down) > TILES:
-        raise ValueError("tiles without number")
+        raise DataError(f"The image has too many tiles. Received: {name}, of {across} x {down} pixels each.")
     return Frame(width - left, height - top, samples)
 
 

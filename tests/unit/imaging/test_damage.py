@@ -108,6 +108,7 @@ def test_the_largest_files_and_the_slowest_stay_within_bounds(name: str, tmp_pat
         ("dicom-fragments-without-end", "would not end soon"),
         ("dicom-rle-bomb", "Not a readable image"),
         ("dicom-j2k-size", "contradict each other"),
+        ("dicom-j2k-tiles", "too many tiles"),
         ("dicom-rows-and-frames", "too many pixels"),
         ("dicom-empty-image", "no pixels"),
     ],
