@@ -26,7 +26,7 @@ class Kind:
 
 _REGROUP = (
     "Give the column that names the patient, slide or smear (data.group_column=...), so that a split keeps them "
-    "together; or remove the copies."
+    "together, and one name to groups that are one patient under two; or remove the copies."
 )
 _SHORTCUT_WHY = (
     "A network takes the easiest way to the label. If this property tells the class, it learns the property instead of "
