@@ -81,9 +81,7 @@ class Intensity:
 def between(values: np.ndarray, black: float, white: float) -> np.ndarray:
     """Return `values` on a line from 0 (`black` and below) to 1 (`white` and above), `float64`; NaN is black."""
     values = np.asarray(values, dtype=np.float64)
-    if white <= black:
-        return (values > black).astype(np.float64)
-    with np.errstate(all="ignore"):  # infinite and huge values end at 0 and 1
+    with np.errstate(all="ignore"):  # infinite values, and a line of no width, end at 0 and 1
         return np.nan_to_num(np.clip((values - black) / (white - black), 0.0, 1.0))
 
 
