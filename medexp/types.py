@@ -154,6 +154,7 @@ class RunResult:
     bundle: Path
     model_uri: str | None
     seconds: float
+    test_images: int = 0
 
     @property
     def score(self) -> float:

@@ -40,13 +40,16 @@ from medexp.config.instantiate import instantiate
 from medexp.training import session
 session.load_backend(config.runtime.backend, native_log=Path("/dev/null"))
 import keras, numpy as np
-from medexp.training.trainer import _augmented
 session.reset(seed=config.seed, precision="float32")
 data = data_module(config.data, seed=config.seed)
 data.prepare()
 spec = data.setup()
 module = experiment.classifier_module(config)
-model = _augmented(module.build(spec), instantiate("augmentation", config.augmentation))
+network = module.build(spec)
+x = image = keras.Input(spec.input.shape)
+for layer in instantiate("augmentation", config.augmentation):
+    x = layer(x)
+model = keras.Model(image, network(x))
 train, val = (
     (data.images(split), data.examples(split).labels[:, None].astype("float32")) for split in ("train", "val")
 )

@@ -14,8 +14,11 @@ Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length=1)]
 
 
-SMALLER_IS_BETTER = ("loss", "log_loss", "brier")
-LARGER_IS_BETTER = ("auc", "accuracy", "balanced_accuracy", "average_precision", "f1", "sensitivity", "specificity")
+SMALLER_IS_BETTER = ("loss", "log_loss", "brier", "mean_absolute_error")
+LARGER_IS_BETTER = (
+    "auc", "accuracy", "balanced_accuracy", "subset_accuracy", "average_precision", "f1", "sensitivity", "specificity",
+    "quadratic_kappa",
+)  # fmt: skip
 
 
 class Shell(BaseModel):

@@ -53,13 +53,9 @@ class Batches(keras.utils.PyDataset):
         return self._epoch
 
     def start_epoch(self, epoch: int) -> None:
-        """Take the order of `epoch`, from 0, whatever was read before."""
+        """Take the order of `epoch`, from 0, whatever was read before: the trainer calls it."""
         self._epoch = epoch
         self._order = self._shuffled()
-
-    def on_epoch_end(self) -> None:
-        """Keras calls this after each epoch: shuffle for the next."""
-        self.start_epoch(self._epoch + 1)
 
     def _shuffled(self) -> np.ndarray:
         if self._seed is None:

@@ -29,7 +29,7 @@ class MedMnistSource:
         search: folders to look in, in this order; None entries are skipped.
         download_to: the folder whose `medmnist/` receives a download.
         url: the official address of the folder.
-        md5: the official checksum of the file of each size.
+        md5: the official checksum of the file of each size, by the size as text.
         timeout: seconds without an answer before a download is given up.
     """
 
@@ -42,7 +42,7 @@ class MedMnistSource:
         search: Sequence[str | None],
         download_to: str,
         url: str,
-        md5: Mapping[int, str],
+        md5: Mapping[str, str],
         timeout: float = 30.0,
     ) -> None:
         file = f"{dataset}.npz" if size == 28 else f"{dataset}_{size}.npz"
@@ -51,7 +51,7 @@ class MedMnistSource:
         self._search = [Path(folder).expanduser().absolute() / "medmnist" / file for folder in search if folder]
         self._download = Path(download_to).expanduser().absolute() / "medmnist" / file
         self._url = f"{url.rstrip('/')}/{file}"
-        self._md5 = md5.get(size)
+        self._md5 = md5.get(str(size))
         self._timeout = timeout
 
     def prepare(self) -> None:
@@ -61,7 +61,7 @@ class MedMnistSource:
             if self._md5 is None:
                 raise DataError(
                     f"No checksum is known of this size, so it is not downloaded. Received: data.size={self._size}. "
-                    f"Put the file at {to}, or override: data.md5={{{self._size}: ...}}"
+                    f"Put the file at {to}, or override: +data.md5.{self._size}=..."
                 )
             otherwise = (
                 f"Fetch it elsewhere and put it at {to}, or set MEDEXP_DATA_DIR to a folder that holds "

@@ -293,11 +293,25 @@ class DataModule:
                 f"Every class must be in every split. Received: no image of {', '.join(empty) or 'any'}. Try another "
                 "data.split.seed, larger data.split.val and data.split.test, or leave the class out."
             )
+        if data.task == "multilabel":
+            self._check_scorable(data, counts)
         return counts
+
+    def _check_scorable(self, data: Dataset, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Of some finding there are images with and without it, in validation and in test."""
+        for held_out in SPLITS[1:]:
+            images = len(data.rows(held_out))
+            if not any(0 < count < images for count in counts[held_out].values()):
+                raise DataError(
+                    f"No class can be scored on {held_out}: of none are there images with it and without. Received: "
+                    f"{images} images, {dict(counts[held_out])}. Try a larger data.split.{held_out} or another "
+                    "data.split.seed"
+                )
 
     def _digest(self, data: Dataset) -> str:
         """Of pixels, labels and splits: equal wherever the files lie and whatever they are called."""
         assert self._labels is not None
         named = np.char.add(data.facts.pixels.astype(str), self._labels.texts())
         parts = {split: digest_of(sorted(named[data.rows(split)].tolist())) for split in SPLITS}
-        return digest_of({"input": data.pixels.input.digest, "classes": data.class_names, "splits": parts})
+        facts = {"task": data.task, "input": data.pixels.input.digest, "classes": data.class_names}
+        return digest_of({**facts, "splits": parts})

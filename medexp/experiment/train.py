@@ -127,6 +127,7 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
         bundle=bundle.path,
         model_uri=uri,
         seconds=fit.seconds,
+        test_images=len(evaluation.test.keys),
     )
     (folder / RESULT).write_text(json.dumps(asdict(result), indent=2, default=str) + "\n")
     run.log_files(folder / RESULT)
@@ -157,4 +158,10 @@ def _say(result: RunResult, tracker: Tracker, execution: Execution, *, sweeping:
     from medexp.evaluation.summary import print_summary
 
     elsewhere = " ".join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
-    print_summary(result, where=tracker.where(result.run_id), log=execution.log, elsewhere=elsewhere)
+    print_summary(
+        result,
+        where=tracker.where(result.run_id),
+        log=execution.log,
+        images=result.test_images,
+        elsewhere=elsewhere,
+    )

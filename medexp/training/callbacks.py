@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import keras
 
@@ -14,6 +15,29 @@ from medexp.types import Objective
 
 logger = logging.getLogger(__name__)
 OnEpoch = Callable[[int, Mapping[str, float]], None]
+
+
+class Shuffled(Protocol):
+    """Batches in an order of their own for each epoch."""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Take the order of `epoch`, from 0."""
+
+
+class EpochOrder(keras.callbacks.Callback):
+    """Gives each epoch its own order, whatever Keras has read ahead: a training that begins later sees the same.
+
+    Args:
+        batches: of the training.
+    """
+
+    def __init__(self, batches: Shuffled) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Set the order; `epoch` counts from 0."""
+        self._batches.start_epoch(epoch)
 
 
 class EpochReport(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ import keras
 
 from medexp.errors import ConfigError, TrainingError
 from medexp.training.augmented import AugmentedModel, WithTargets
-from medexp.training.callbacks import EpochReport, OnEpoch
+from medexp.training.callbacks import EpochOrder, EpochReport, OnEpoch
 from medexp.training.reseed import Reseed
 from medexp.types import DataSpec, FitResult, Objective
 
@@ -122,7 +122,7 @@ class Trainer:
             validation_data=data.val(),
             epochs=self._max_epochs,
             shuffle=False,  # Keras would shuffle the batches by Python's global random numbers
-            callbacks=[reseed, report, best, *callbacks],
+            callbacks=[EpochOrder(batches), reseed, report, best, *callbacks],
             verbose=0,
         )
         seconds = time.perf_counter() - start

@@ -52,7 +52,7 @@ def test_the_default_configuration_is_typed_plain_python() -> None:
 
 def test_the_keys_of_a_data_source_are_gathered() -> None:
     source = loaded("data=folder", "data.root=/x").data.source
-    assert source == {"_target_": "medexp.data.folder.FolderSource", "root": "/x"}
+    assert source == {"_target_": "medexp.data.folder.FolderSource", "root": "/x", "group_regex": None}
 
 
 def test_paths_are_absolute() -> None:
@@ -82,7 +82,7 @@ def test_choosing_the_policy_in_its_own_group_keeps_the_label() -> None:
 
 
 def test_an_unknown_policy_is_refused_with_the_options() -> None:
-    with pytest.raises(MissingConfigException, match=r"light\n\s*none\n\s*strong"):
+    with pytest.raises(MissingConfigException, match=r"light\n\s*medical\n\s*mixup\n\s*none"):
         composed("data.aug=strnog")
 
 

@@ -6,6 +6,8 @@ from medexp.config.overrides import check_overrides
 from medexp.config.register import CONF, register
 from medexp.errors import ConfigError
 
+POLICIES = "cutmix, light, medical, mixup, none, randaugment, strong"
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> None:
@@ -48,14 +50,14 @@ def test_every_unknown_key_and_option_is_listed() -> None:
     for expected in (
         "sed: no such key. Did you mean seed?",
         "modl: no such key. Did you mean model?",
-        "data.aug: Unknown option. Received: 'strnog'. Available: light, none, strong. Did you mean 'strong'?",
+        f"data.aug: Unknown option. Received: 'strnog'. Available: {POLICIES}. Did you mean 'strong'?",
         "optimizer.lr: no such key.",
     ):
         assert expected in text
 
 
 def test_no_policy_at_all_is_answered_with_those_there_are() -> None:
-    assert "data.aug: Unknown option. Received: None. Available: light, none, strong." in problems("data.aug=null")
+    assert f"data.aug: Unknown option. Received: None. Available: {POLICIES}." in problems("data.aug=null")
 
 
 def test_a_key_of_another_option_is_unknown() -> None:

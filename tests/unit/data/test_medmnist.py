@@ -56,7 +56,7 @@ def source(
         search=[folder and str(folder) for folder in search],
         download_to=str(download_to),
         url=url,
-        md5={28: md5, 64: md5},
+        md5={"28": md5, "64": md5},
         timeout=2,
     )
 
@@ -182,7 +182,7 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
             search=[],
             download_to=str(tmp_path),
             url=f"http://127.0.0.1:{silent.getsockname()[1]}",
-            md5={28: ""},
+            md5={"28": ""},
             timeout=0.2,
         ).prepare()
 

@@ -144,7 +144,7 @@ def test_validation_and_test_batches_keep_their_order(folder: FolderSource) -> N
     data = module(folder)
     data.setup()
     for split, batches in (("val", data.val()), ("test", data.test())):
-        batches.on_epoch_end()
+        batches.start_epoch(1)
         assert (batches[0][0] == data.images(split)).all()
 
 
@@ -305,3 +305,35 @@ def test_images_that_an_audit_found_alike_stay_in_one_split(tmp_path: Path, fold
     again = module(folder, rule=SplitRule(val=0.2, test=0.2, together=tmp_path / "together.csv"))
     again.setup()
     assert sum(bool(set(parted) & set(again.examples(split).keys)) for split in SPLITS) == 1
+
+
+def findings(root: Path, rows: list[str]) -> ManifestSource:
+    (root / "m.csv").write_text("\n".join(["image,a,b,split", *rows]))
+    return ManifestSource(manifest=str(root / "m.csv"), label_columns=["a", "b"], split_column="split")
+
+
+def test_several_findings_of_an_image_are_several_targets(root: Path) -> None:
+    keys = [f"{name}/{i:02d}.png" for name in ("healthy", "sick") for i in range(10)]
+    rows = [f"{key},{i % 2},{int(i % 3 == 0)},{['train', 'val', 'test'][i % 3 if i < 9 else 0]}"
+            for i, key in enumerate(keys)]  # fmt: skip
+    data = module(findings(root, rows), positive=None)
+    spec = data.setup()
+    assert (spec.task, spec.outputs, spec.class_names) == ("multilabel", 2, ("a", "b"))
+    assert data.val()[0][1].tolist() == data.examples("val").labels.tolist()
+    assert spec.counts["test"] == {name: int(data.examples("test").labels[:, i].sum()) for i, name in enumerate("ab")}
+
+
+def test_findings_that_nothing_can_be_scored_on_are_refused_before_training(root: Path) -> None:
+    keys = [f"healthy/{i:02d}.png" for i in range(10)]
+    rows = [f"{key},{int(i < 5)},{int(i > 3)},{'val' if i == 8 else 'test' if i == 9 else 'train'}"
+            for i, key in enumerate(keys)]  # fmt: skip
+    with pytest.raises(DataError, match=r"scored on val.*data\.split\.val"):
+        module(findings(root, rows), positive=None).setup()
+
+
+def test_a_task_of_its_own_is_a_digest_of_its_own(tmp_path: Path) -> None:
+    write_images(tmp_path, a=6, b=6, c=6)
+    source = FolderSource(root=str(tmp_path))
+    grades = module(source, positive=None, task="ordinal", classes=("a", "b", "c")).setup()
+    assert grades.outputs == 2
+    assert grades.digest != module(source, positive=None).setup().digest
