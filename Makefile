@@ -35,7 +35,8 @@ serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
 test: $(STAMP) test-system  ## the tests, under 12 minutes on two cores
 	$(BIN)/python -m pytest -m "not slow and not gpu"
 
-test-slow: $(STAMP) test-system  ## all tests
+test-slow: $(STAMP) test-system  ## all tests, those on the JAX backend too
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-jax.lock
 	$(BIN)/python -m pytest -m "not gpu"
 
 test-system:  # a browser for the test of the page; without one that test says why it is skipped
@@ -59,12 +60,15 @@ image-test: $(STAMP)  ## build the service's image, start it, see that it answer
 benchmark: $(STAMP)  ## measure what docs/benchmarks.md claims
 	$(BIN)/python scripts/benchmark.py startup
 	$(BIN)/python scripts/benchmark.py train
+	$(BIN)/python scripts/benchmark.py input
 
-lock: $(STAMP)  ## resolve both lock files anew (hashes, no index host)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra dicom --extra jax --generate-hashes --universal \
+lock: $(STAMP)  ## resolve the lock files anew (hashes, no index host)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra dicom --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	$(BIN)/uv pip compile --group serve --constraints requirements.lock --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements-serve.lock
+	echo 'jax>=0.10' | $(BIN)/uv pip compile - --constraints requirements.lock --generate-hashes --universal \
+	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements-jax.lock
 
 clean:  ## remove the environment and caches; outputs/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache tests/artifacts
