@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medexp.config.instantiate import instantiate
 from medexp.config.schema import AuditScriptConfig
-from medexp.errors import ConfigError
+from medexp.errors import ConfigError, DataError
 from medexp.experiment.data import AUDIT, audit_data, data_module
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import recorded
+from medexp.logs import FILE_ONLY
 from medexp.tracking.base import Tracker
 
 if TYPE_CHECKING:
     from medexp.data.audit.report import AuditReport
+
+logger = logging.getLogger(__name__)
 
 
 def audit(config: AuditScriptConfig) -> None:
@@ -33,10 +37,13 @@ def audit(config: AuditScriptConfig) -> None:
         data = data_module(config.data, seed=config.seed)
         data.prepare()
         report = audit_data(config.data, config.audit, data, run, folder, seed=config.seed)
+        for finding in report.findings:
+            logger.info("%s: %s", finding.severity, finding.summary, extra=FILE_ONLY)
     _print(report, folder, where=tracker.where(run.id))
-    from medexp.data.audit.enforce import enforce
+    if report.refused and config.data.audit == "strict":
+        from medexp.data.audit.enforce import refusal
 
-    enforce(report, mode=config.data.audit, where=str(folder / AUDIT / "audit.html"))
+        raise DataError(refusal(report, where=str(folder / AUDIT / "audit.html")))
 
 
 def _print(report: AuditReport, folder: Path, *, where: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Literal
 
 from medexp.data.audit.catalogue import KINDS
 from medexp.data.audit.findings import plural
 from medexp.data.audit.overrides import accept_override
 from medexp.data.audit.report import AuditReport
+from medexp.data.audit.write import TOGETHER
 from medexp.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -39,12 +41,15 @@ def enforce(report: AuditReport, *, mode: Literal["strict", "warn", "off"], wher
     if not report.refused:
         return
     if mode == "warn":
-        logger.warning("%s", _text(report, where, head=f"The audit of {report.name} would refuse this, but only warns"))
+        head = f"The audit of {report.name} would refuse this, but only warns"
+        logger.warning("%s", refusal(report, where=where, head=head))
         return
-    raise DataError(_text(report, where, head=f"The audit refuses to train on {report.name}"))
+    raise DataError(refusal(report, where=where))
 
 
-def _text(report: AuditReport, where: str, *, head: str) -> str:
+def refusal(report: AuditReport, *, where: str, head: str = "") -> str:
+    """Say what is refused, what mends it, and which override accepts it; `head` begins the text."""
+    head = head or f"The audit refuses to train on {report.name}"
     lines = [f"{head}: a result on it would not mean what it seems to. Received: {len(report.refused)} refused:"]
     for finding in report.findings:
         open_ = [item for item in finding.instances if item.accepted is None]
@@ -61,8 +66,11 @@ def _text(report: AuditReport, where: str, *, head: str) -> str:
         override
         or f"accept.yaml, beside that page, lists {plural(len(report.refused), 'item')} for the data's own file"
     )
+    lines.append(f"See {where}")
+    together = Path(where).with_name(TOGETHER)
+    if together.is_file() and any(item.kind == "near_duplicates_across_splits" for item in report.refused):
+        lines.append(f"Split again, with those that are nearly the same kept together: data.split.together={together}")
     lines += [
-        f"See {where}",
         f"Accept exactly these: {accept}",
         "Train all the same, and only be warned: data.audit=warn",
     ]
