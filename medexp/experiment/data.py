@@ -58,12 +58,14 @@ def audit_data(
 ) -> AuditReport:
     """Look for what makes a result worthless, and record it: files below `folder`/audit, tags of the run."""
     from medexp.data.audit.findings import Acceptance
-    from medexp.data.audit.run import audit
+    from medexp.data.audit.remembered import audit_once
     from medexp.data.audit.write import write_report
 
     dataset = data.load()
     accept = [Acceptance(item.finding, tuple(item.items), item.reason) for item in config.accept]
-    report = audit(dataset, **options.model_dump(), seed=seed, accept=accept)
+    report = audit_once(
+        dataset, folder=config.cache.folder / "audits", **options.model_dump(), seed=seed, accept=accept
+    )
     write_report(report, dataset, folder / AUDIT)
     run.log_files(folder / AUDIT, AUDIT)
     run.log_tags(_tags(report))
