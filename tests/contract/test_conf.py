@@ -125,6 +125,7 @@ def test_a_file_opens_with_what_it_is(path: Path) -> None:
 
 KEY = re.compile(r"^ *([\w.]+):")
 STRUCTURE = {"_target_", "_partial_", "defaults", "name", "input", "runtime", "tracking", "trainer"}
+STRUCTURE |= {"finding", "items", "reason"}  # of what is accepted: explained where it is empty
 
 
 def keys(path: Path) -> Iterator[tuple[str, bool]]:

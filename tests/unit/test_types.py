@@ -35,13 +35,27 @@ def test_a_digest_is_the_same_in_every_process() -> None:
     assert digest_of({"a": 1}) == "015abd7f5cc57a2d"
 
 
-@pytest.mark.parametrize("change", [{"height": 33}, {"width": 49}, {"channels": 3}, {"fit": "stretch"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 33},
+        {"width": 49},
+        {"channels": 3},
+        {"fit": "stretch"},
+        {"intensity": "full"},
+        {"window": (40, 400)},
+        {"percentiles": (1, 99)},
+        {"frame": 0},
+        {"bits": 16},
+    ],
+)
 def test_the_digest_of_the_preprocessing_changes_with_every_field(change: dict[str, object]) -> None:
     assert dataclasses.replace(INPUT, **change).digest != INPUT.digest
 
 
 def test_all_fields_of_the_input_are_in_the_test_of_its_digest() -> None:
-    assert {field.name for field in dataclasses.fields(InputSpec)} == {"height", "width", "channels", "fit"}
+    tested = {"height", "width", "channels", "fit", "intensity", "window", "percentiles", "frame", "bits"}
+    assert {field.name for field in dataclasses.fields(InputSpec)} == tested
 
 
 def test_the_shape_of_an_input_is_height_width_channels() -> None:

@@ -61,6 +61,9 @@ def near_duplicates(
     structured = grey[rows].reshape(len(rows), -1).std(axis=1) >= _FLAT
     flat = int((~structured).sum())
     rows = rows[structured]
+    if len(rows) < 2:
+        none, score = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
+        return NearDuplicates(none, none, score, _HIGHEST, float("nan"), hash_distance=0, compared=0, flat=flat)
     pairs = near_pairs(grey[rows], seed=seed)
     score = aligned_correlation(details(grey[rows]), pairs.first, pairs.second)
     first, second = rows[pairs.first], rows[pairs.second]

@@ -131,3 +131,12 @@ def test_a_copy_under_another_label_does_not_hide_itself_by_raising_the_threshol
     made = make([*scans, *copies[:6]], np.concatenate([np.arange(60) % 2, 1 - np.arange(6) % 2]), ["train"] * 66)
     found = search(made)
     assert sorted(zip(found.first.tolist(), found.second.tolist(), strict=True)) == [(i, 60 + i) for i in range(6)]
+
+
+@pytest.mark.parametrize("structured", [0, 1])
+def test_where_no_two_images_have_structure_there_is_nothing_to_compare(structured: int) -> None:
+    grey = np.full((4, 32, 32), 100, dtype=np.float32)
+    grey[:structured] = np.random.default_rng(0).normal(100, 30, (structured, 32, 32))
+    rows = np.arange(4)
+    found = near_duplicates(grey, rows=rows, labels=rows % 2, groups=rows, seed=0)
+    assert (len(found.first), found.compared, found.flat) == (0, 0, 4 - structured)
