@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -35,8 +35,8 @@ class Facts:
         pixels: SHA-256 of the prepared pixels; "" where it could not be read.
         format: such as PNG, JPEG, DICOM; ARRAY where pixels came without a file.
         mode: colour mode before preparation, such as L, RGB, P, I;16.
-        width: before preparation, in pixels.
-        height: before preparation, in pixels.
+        width: before preparation, in pixels, as the image stands upright.
+        height: before preparation, in pixels, as the image stands upright.
         bits: per sample.
         bytes: size of the file (of the array).
         error: why it cannot be read, one sentence; "" where it can.
@@ -70,6 +70,7 @@ class Dataset:
         pixels: the images.
         facts: of the files.
         images: the files themselves.
+        hidden: columns that results do not keep, but that may name a patient: for the audit alone.
         synthetic: whether a program drew the images.
     """
 
@@ -85,6 +86,7 @@ class Dataset:
     pixels: Pixels
     facts: Facts
     images: Images
+    hidden: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     synthetic: bool = False
 
     def rows(self, split: Split) -> np.ndarray:

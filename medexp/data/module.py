@@ -147,6 +147,7 @@ class DataModule:
             splits=splits,
             own_split=self._dealt(examples),
             metadata=examples.metadata,
+            hidden=examples.hidden,
             pixels=prepared.pixels,
             facts=prepared.facts,
             images=examples.images,

@@ -48,6 +48,7 @@ class Examples:
         groups: what must not cross a split (a patient, a smear); None where each image stands alone.
         splits: where the source has a split of its own.
         metadata: other columns (site, scanner, age), by name; "" where a value is missing.
+        hidden: columns that are not kept, but that may name a patient: for the audit alone.
         synthetic: whether a program drew the images.
     """
 
@@ -60,6 +61,7 @@ class Examples:
     groups: tuple[str, ...] | None = None
     splits: tuple[Split, ...] | None = None
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hidden: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     synthetic: bool = False
 
 
