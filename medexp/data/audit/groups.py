@@ -14,11 +14,19 @@ from medexp.data.audit.images import image_refs
 from medexp.data.dataset import Dataset
 from medexp.types import SPLITS
 
-_NAMES_IDENTITY = re.compile(
-    r"(^|[^a-z])(patient|pat|subject|subj|person|participant|case|study|series|accession|slide|smear|specimen|biopsy|"
-    r"sample|donor|mrn|pid|volunteer|animal|mouse|lesion|exam|encounter|visit)s?([^a-z]|$)"
+_PERSON = (
+    r"(?:patient|pat|subject|subj|person|participant|case|study|series|accession|slide|smear|specimen|biopsy|sample|"
+    r"donor|mrn|pid|volunteer|animal|mouse|lesion|exam|encounter|visit)s?"
 )
-_NOT_A_PERSON = re.compile(r"(age|sex|gender|type|name_of|count|number_of|date|time|year|grade|stage|status)")
+_ID = r"(?:instance ?)?(?:id|nr|no|num|number|key|code|uid)s?"
+_NAMES_IDENTITY = re.compile(rf"\b(?:id)?{_PERSON}\b")
+_HAS_ID = re.compile(rf"\b(?:{_PERSON}|pt) ?{_ID}\b(?! of\b)")
+_NOT_A_PERSON = re.compile(
+    rf"\b(?:{_PERSON})?(?:sub|birth)?(?:age|sex|gender|type|name of|count|number of|date|time|year|grade|stage|status|"
+    r"class|size|weight|height|width|volume|area|site|location|localization|side|laterality|view|position|modality|"
+    r"method|protocol|description|result|outcome|diagnosis|race|ethnicity|strain|species|stain)"
+    r"(?:s|group|point|stamp|range)?\b"
+)
 _FEWEST_VALUES = 20
 _LARGEST_SHARE = 0.1
 
@@ -51,11 +59,12 @@ def identity_findings(dataset: Dataset) -> list[Finding]:
     """Return `ungrouped_identity`: columns that look like an identity and cross the splits.
 
     A column whose name says so (patient, smear, subject, study, slide ...) is refused; one that only looks so (many
-    text values, repeated, none frequent) is a warning. A column that says the same as the groups is left out.
+    text values, repeated, none frequent) is a warning. A column that says the same as the groups is left out. Of a
+    column that results do not keep, the values are not told.
     """
     instances: dict[Severity, list[Instance]] = {"refuse": [], "warn": []}
     texts: dict[Severity, list[str]] = {"refuse": [], "warn": []}
-    for name, values in dataset.metadata.items():
+    for name, values in {**dataset.metadata, **dataset.hidden}.items():
         severity = identity(name, values)
         if severity is None or _same_partition(values, dataset.groups):
             continue
@@ -65,8 +74,8 @@ def identity_findings(dataset: Dataset) -> list[Finding]:
         rows = np.concatenate([item.rows for item in crossing])
         count = len(set(values) - {""})
         text = (
-            f"column {name}: {len(crossing):,} of {plural(count, 'value')} in more than one split, such as "
-            f"{listed([item.value for item in crossing])}"
+            f"column {name}: {len(crossing):,} of {plural(count, 'value')} in more than one split"
+            f"{'' if name in dataset.hidden else f', such as {listed([item.value for item in crossing])}'}"
         )
         numbers = {"values": float(count), "crossing": float(len(crossing)), "images": float(len(rows))}
         shown = image_refs(dataset, _examples(dataset.splits, crossing[0].rows))
@@ -92,15 +101,22 @@ def identity(name: str, values: Sequence[str]) -> Severity | None:
     distinct, counts = np.unique(present, return_counts=True)
     if len(distinct) == len(present) or len(distinct) < 2:
         return None
-    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    if _NOT_A_PERSON.search(words):
+    words = _words(name)
+    has_id = _HAS_ID.search(words) is not None
+    if _NOT_A_PERSON.search(words) and not has_id:
         return None
-    if _NAMES_IDENTITY.search(words) and counts.max() <= max(2, len(present) / 2):
+    if (has_id or _NAMES_IDENTITY.search(words)) and counts.max() <= max(2, len(present) / 2):
         return "refuse"
     many = len(distinct) >= max(_FEWEST_VALUES, len(present) / 200)
     if many and counts.max() <= _LARGEST_SHARE * len(present) and not all(map(_is_number, distinct)):
         return "warn"
     return None
+
+
+def _words(name: str) -> str:
+    """The words of a column's name, in lower case with spaces between: of patient_id, PatientID and "Patient-ID"."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return " ".join(re.findall(r"[^\W\d_]+", apart.lower()))
 
 
 def crossings(values: Sequence[str], splits: np.ndarray) -> list[Crossing]:

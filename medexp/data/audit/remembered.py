@@ -35,8 +35,8 @@ def audit_once(
 ) -> AuditReport:
     """Return what `audit` says, from `folder` where it has said it of the same data before.
 
-    The same is: pixels, files, labels, names, groups, splits, other columns, options, acceptances, and the code of the
-    audit. A record that is damaged is made anew.
+    The same is: pixels, files, labels, names, groups, splits, other columns (hidden ones too), options, acceptances,
+    and the code of the audit. A record that is damaged is made anew.
     """
     options = {"probe": probe, "canary": canary, "min_per_class": min_per_class, "seed": seed}
     path = folder / f"{_key(dataset, options, accept)}.json"
@@ -62,6 +62,7 @@ def _key(dataset: Dataset, options: dict[str, Any], accept: Sequence[Acceptance]
         "splits": _hash(dataset.splits),
         "own_split": dataset.own_split,
         "metadata": {name: _hash(np.array(values)) for name, values in dataset.metadata.items()},
+        "hidden": {name: _hash(np.array(values)) for name, values in dataset.hidden.items()},
         "input": dataset.pixels.input.digest,
         "synthetic": dataset.synthetic,
     }

@@ -67,6 +67,7 @@ def build(
     task: str = "binary",
     groups: Sequence[str] | None = None,
     metadata: Mapping[str, Sequence[str]] | None = None,
+    hidden: Mapping[str, Sequence[str]] | None = None,
     keys: Sequence[str] | None = None,
     spec: InputSpec | None = None,
 ) -> Dataset:
@@ -87,7 +88,8 @@ def build(
                     how, mode = str(opened.format), opened.mode
                     pixels = np.asarray(opened.convert("L" if spec.channels == 1 else "RGB"))
             except OSError:
-                pixels, error = np.zeros((1, 1), np.uint8), "Not a readable image."
+                pixels = np.zeros((1, 1), np.uint8)
+                error = "Not a readable image." if image else "The file is empty."
         ready = prepare(pixels, spec)
         prepared.append(ready)
         digest = "" if error else hashlib.sha256(ready.tobytes()).hexdigest()
@@ -107,6 +109,7 @@ def build(
         pixels=Memory(np.stack(prepared), spec),
         facts=Facts(*columns),
         images=Loaded(images),
+        hidden={name: tuple(values) for name, values in (hidden or {}).items()},
     )
 
 

@@ -67,6 +67,7 @@ def test_the_same_data_is_audited_once_and_the_report_is_the_same(
         {"splits": 1},
         {"groups": 1},
         {"metadata": 1},
+        {"hidden": 1},
         {"options": {"seed": 1}},
         {"options": {"min_per_class": 5}},
         {"options": {"accept": (Acceptance("x", ("y",), "z"),)}},
@@ -86,6 +87,8 @@ def test_whatever_it_depends_on_is_audited_anew(
         other = replace(dataset, splits=np.roll(dataset.splits, 1))
     elif "groups" in change:
         other = replace(dataset, groups=None)
+    elif "hidden" in change:
+        other = replace(dataset, hidden={"ward": ("a",) * len(dataset.keys)})
     else:
         other = replace(dataset, metadata={"site": ("a",) * len(dataset.keys)})
     audit_once(other, folder=tmp_path, **options)  # type: ignore[arg-type]
