@@ -172,6 +172,8 @@ class DataConfig(Shell):
             )
         if self.fold is not None and self.split_file is not None:
             raise ValueError("data.split_file says who is in which split: remove data.fold, it has no effect")
+        if self.split.together is not None and self.split_file is not None:
+            raise ValueError("data.split_file says who is in which split: remove data.split.together, it has no effect")
         if self.split.repeat and self.fold is None:
             raise ValueError("data.split.repeat has no effect without a fold. Override: data.fold=0")
         return self

@@ -20,6 +20,7 @@ from medexp.data.walk import find_files
 from medexp.errors import DataError
 
 logger = logging.getLogger(__name__)
+IDENTITIES = ("PatientID", "StudyInstanceUID")  # the audit sees them whatever the results keep
 
 
 class DicomSource:
@@ -95,6 +96,12 @@ class DicomSource:
         labels = self._labels.read(chosen)
         used = {self._column, *self._labels.used, self._split}
         tags = {keyword: tuple(header.values[keyword] for header in headers) for keyword in self._metadata}
+        metadata = tags | chosen.others(used, self._columns, key="data.metadata_columns")
+        hidden = {
+            keyword: tuple(header.values[keyword] for header in headers)
+            for keyword in IDENTITIES
+            if keyword not in metadata and keyword != self._group
+        }
         return Examples(
             keys=tuple(header.uid for header in headers),
             labels=labels.values,
@@ -104,7 +111,8 @@ class DicomSource:
             ordered=labels.ordered,
             groups=None if self._group is None else self._groups(headers, self._group),
             splits=None if self._split is None else read_splits(chosen, self._split),
-            metadata=tags | chosen.others(used, self._columns, key="data.metadata_columns"),
+            metadata=metadata,
+            hidden=hidden | chosen.others({*used, *metadata}, None, key="data.metadata_columns"),
         )
 
     def _rows(self, table: Table) -> pd.Series:
@@ -122,7 +130,7 @@ class DicomSource:
         """Of all images, sorted."""
         if not self._root.is_dir():
             raise DataError(f"There is no such folder. Received: data.root={self._root}. Override: data.root=...")
-        keywords = dict.fromkeys(filter(None, (self._key, self._group, *self._metadata)))
+        keywords = dict.fromkeys(filter(None, (self._key, self._group, *self._metadata, *IDENTITIES)))
         found = read_headers(self._root, find_files(self._root), tuple(keywords))
         damaged = [f"{header.path} ({header.error})" for header in found if header.error]
         self._refuse(damaged, "file", "is not readable DICOM", of=len(found), where=self._root)

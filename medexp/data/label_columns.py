@@ -1,4 +1,4 @@
-"""IndexedLabels as tables hold them: a class per row, several in one cell, or a column for each."""
+"""Labels as tables hold them: a class per row, several in one cell, or a column for each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLAGS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 
 @dataclass(frozen=True)
 class IndexedLabels:
-    """IndexedLabels of n images.
+    """Labels of n images, as indices.
 
     Args:
         class_names: in the order of the values.
@@ -54,7 +54,7 @@ class LabelColumns:
             raise DataError("There are no labels. Received: data.label_column=null. Override: data.label_column=...")
         if self.columns is not None and self.column not in (None, "label"):
             raise DataError(
-                "IndexedLabels are in one column or in many. Received: data.label_column="
+                "Labels are in one column or in many. Received: data.label_column="
                 f"{self.column}, data.label_columns={list(self.columns)}. Override: data.label_columns=null"
             )
         if self.columns is not None and len(set(self.columns)) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from medexp.data.source import Examples, Files
 from medexp.data.split_names import read_splits
 from medexp.data.table import Table, read_table
 from medexp.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 
 class ManifestSource:
@@ -71,6 +74,9 @@ class ManifestSource:
         labels = self._labels.read(table)
         group = None if self._group is None else table.column(self._group, key="data.group_column")
         used = {self._image, *self._labels.used, self._group, self._split}
+        metadata = table.others(used, self._metadata, key="data.metadata_columns")
+        if self._split is None:
+            self._say_unused_split(table)
         return Examples(
             keys=tuple(keys),
             labels=labels.values,
@@ -80,9 +86,15 @@ class ManifestSource:
             ordered=labels.ordered,
             groups=None if group is None else tuple(group.tolist()),
             splits=None if self._split is None else read_splits(table, self._split),
-            metadata=table.others(used, self._metadata, key="data.metadata_columns"),
+            metadata=metadata,
+            hidden=table.others({*used, *metadata}, None, key="data.metadata_columns"),
             synthetic=self._synthetic,
         )
+
+    def _say_unused_split(self, table: Table) -> None:
+        for name in table.rows.columns:
+            if name.casefold() == "split":
+                logger.warning("the split of column %r is not used; to use it: data.split_column=%s", name, name)
 
     def _keys(self, table: Table) -> pd.Series:
         """The paths, sorted, in one spelling; the index says which row."""

@@ -98,6 +98,7 @@ def _csv(path: Path) -> tuple[list[str], pd.DataFrame]:
     if not isinstance(rows.index, pd.RangeIndex):  # pandas takes the first column of such a file for names of rows
         raise ValueError("rows have more cells than there are columns")
     rows = rows.fillna("").apply(lambda column: column.str.strip())
+    rows = rows.replace({"nan": "", "NaN": ""})  # how a missing value of a number is written by those who do not look
     rows.columns = rows.columns.str.strip()
     return [name.strip() for name in next(csv.reader([first], delimiter=separator))], rows
 

@@ -22,8 +22,8 @@ class Prepared:
         pixels: `spec.dtype`, shape `spec.shape`.
         format: PNG, JPEG, TIFF, BMP, WEBP or DICOM.
         mode: as stored: Pillow's mode, or the photometric interpretation of DICOM.
-        width: as stored, before EXIF orientation.
-        height: as stored, before EXIF orientation.
+        width: as the image stands upright, after EXIF orientation.
+        height: as the image stands upright, after EXIF orientation.
         bits: per sample, as stored.
     """
 
@@ -58,11 +58,13 @@ def read(data: bytes, spec: InputSpec, *, name: str = "image", max_pixels: int =
             f"There is not enough memory to resize the image. Received: {name} with {picture.width} x "
             f"{picture.height}. Send a smaller image."
         ) from error
+    upright = picture.pixels
+    height, width = upright.shape[:2] if isinstance(upright, np.ndarray) else upright.size[::-1]
     return Prepared(
         pixels=pixels,
         format=picture.format,
         mode=picture.mode,
-        width=picture.width,
-        height=picture.height,
+        width=width,
+        height=height,
         bits=picture.bits,
     )

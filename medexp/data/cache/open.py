@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from medexp.data.cache.pixels import MappedPixels, StreamedPixels
-from medexp.data.cache.reading import THIS, DeeperImageError, Fact, Reader, as_facts
+from medexp.data.cache.reading import DeeperImageError, Fact, Reader, as_facts
 from medexp.data.cache.stamps import Stamps
 from medexp.data.cache.store import IMAGES, Stored, earlier, finish, folder_name, open_stored, reserve
 from medexp.data.dataset import Facts, Pixels
@@ -67,11 +67,10 @@ class PixelCache:
         spec = replace(input, bits=8) if any_depth else input
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            stamps = Stamps(self._root / "stamps" / f"{digest_of(origin)}.npz")
-            found = self._find(images, stamps, spec, any_depth)
+            found = self._find(images, self._stamps(origin), spec, any_depth)
             if found is None:
                 with self._lock(digest_of([origin, replace(spec, bits=8).digest])) as building:
-                    stamps = Stamps(self._root / "stamps" / f"{digest_of(origin)}.npz")
+                    stamps = self._stamps(origin)
                     found = self._find(images, stamps, spec, any_depth)
                     if found is None:
                         found = self._build(images, stamps, spec, any_depth, building)
@@ -82,6 +81,9 @@ class PixelCache:
                 "Choose a folder that can be written: data.cache.folder=..."
             ) from error
 
+    def _stamps(self, origin: str) -> Stamps:
+        return Stamps(self._root / "stamps" / f"{digest_of(origin)}.npz")
+
     # ---- find
 
     def _find(self, images: Images, stamps: Stamps, input: InputSpec, any_depth: bool) -> Prepared | None:
@@ -91,26 +93,44 @@ class PixelCache:
         for bits in (8, 16) if any_depth else (input.bits,):
             spec = replace(input, bits=bits)
             kept = self._keeps(len(images), spec)
-            stored = open_stored(self._folder / folder_name(content, spec), with_images=kept)
+            stored = open_stored(self._folder / folder_name(content, spec), spec, with_images=kept)
             if stored is not None and not (any_depth and bits == 8 and (stored.facts.bits > 8).any()):
-                return self._open(stored, images, content, spec, kept)
+                try:
+                    return self._open(stored, images, content, {}, spec, kept)
+                except FileNotFoundError:  # another process has just removed it
+                    return None
         return None
 
     def _keeps(self, count: int, input: InputSpec) -> bool:
         return count * int(np.prod(input.shape)) * input.bits // 8 <= self._max_bytes
 
-    def _open(self, stored: Stored, images: Images, content: Sequence[str], input: InputSpec, kept: bool) -> Prepared:
-        place = {known: row for row, known in enumerate(stored.facts.content.tolist())}
-        rows = np.array([place[one] for one in content], dtype=np.int64)
-        facts = Facts(**{field.name: getattr(stored.facts, field.name)[rows] for field in fields(Facts)})
-        wrong = np.flatnonzero(facts.error)
-        reasons = facts.error.astype(object)
-        for i in wrong.tolist():
-            reasons[i] = reasons[i].replace(THIS, images.name(i))
-        facts = replace(facts, error=reasons.astype(str))
-        if not kept:
-            return Prepared(StreamedPixels(images, input, workers=self._workers), facts)
-        return Prepared(MappedPixels(stored.images, input, rows), facts)
+    def _open(
+        self,
+        stored: Stored,
+        images: Images,
+        content: Sequence[str],
+        unreadable: Mapping[int, Fact],
+        input: InputSpec,
+        kept: bool,
+    ) -> Prepared:
+        place = {known: row for row, known in enumerate(stored.facts.content.tolist()) if known}
+        rows = np.array([-1 if i in unreadable else place[one] for i, one in enumerate(content)], dtype=np.int64)
+        columns = {}
+        for field in fields(Facts):
+            column = getattr(stored.facts, field.name)
+            values = column[rows] if len(column) else np.zeros(len(rows), dtype=column.dtype)
+            if unreadable:
+                values = values.astype(object)
+                for i, fact in unreadable.items():
+                    values[i] = getattr(fact, field.name)
+                values = np.array(values.tolist())
+            columns[field.name] = values
+        pixels: Pixels
+        if kept:
+            pixels = MappedPixels(stored.images, input, rows)
+        else:
+            pixels = StreamedPixels(images, input, unreadable=unreadable, workers=self._workers)
+        return Prepared(pixels, Facts(**columns))
 
     # ---- build
 
@@ -126,18 +146,32 @@ class PixelCache:
             lock.acquire()
         building = self._folder / f".building-{name}"
         try:
-            shutil.rmtree(building, ignore_errors=True)
+            for left in self._folder.glob(".building-*"):
+                self._clear(left, mine=left == building)
             building.mkdir()
             yield building
         finally:
             shutil.rmtree(building, ignore_errors=True)
             lock.release()
 
+    def _clear(self, left: Path, *, mine: bool) -> None:
+        """Remove what a killed build left; one whose lock is held is at work."""
+        other = FileLock(self._root / "locks" / f"{left.name.removeprefix('.building-')}.lock")
+        try:
+            if not mine:
+                other.acquire(timeout=0)
+            shutil.rmtree(left, ignore_errors=True)
+        except Timeout:
+            pass
+        finally:
+            other.release()
+
     def _build(self, images: Images, stamps: Stamps, input: InputSpec, any_depth: bool, building: Path) -> Prepared:
         try:
             return self._build_as(images, stamps, input, any_depth, building)
         except DeeperImageError:
             logger.info("an image has more than 8 bits: the pixels are kept with 16")
+            (building / IMAGES).unlink(missing_ok=True)
             return self._build_as(images, stamps, replace(input, bits=16), False, building)
 
     def _build_as(
@@ -146,7 +180,7 @@ class PixelCache:
         marks, content = stamps.contents(images)
         kept = self._keeps(len(images), input) and self._reserve(building / IMAGES, len(images), input)
         known = {one: (stored, row) for stored in earlier(self._folder, input)
-                 for row, one in enumerate(stored.facts.content.tolist())} if kept else {}  # fmt: skip
+                 for row, one in enumerate(stored.facts.content.tolist()) if one} if kept else {}  # fmt: skip
         reused = {i: known[one] for i, one in enumerate(content) if one in known}
         rows = [i for i in range(len(images)) if i not in reused]
         if stop_at_deeper and any(stored.facts.bits[row] > 8 for stored, row in reused.values()):
@@ -157,24 +191,27 @@ class PixelCache:
         )  # fmt: skip
         with _progress("preparing images", len(rows)) as progress:
             read = reader.read(rows, progress=progress)
+        unreadable = {i: fact for i, fact in read.items() if fact.error}  # now: a decoder or a network may come back
         for i, fact in read.items():
-            content[i] = fact.content
+            content[i] = "" if fact.error else fact.content
         path = self._folder / folder_name(content, input)
-        stored = open_stored(path, with_images=kept)
+        stored = open_stored(path, input, with_images=kept)
         if stored is None:
-            facts = as_facts([read[i] if i in read else _fact(*reused[i]) for i in range(len(images))])
+            known_facts = [read[i] if i in read else _fact(*reused[i]) for i in range(len(images))]
             _copy(reused, building / IMAGES)
-            finish(building, path, facts)
-            stored = Stored(path, facts)
-        self._forget(stamps.replace_folder(path.name, input.digest))
+            facts = as_facts([replace(fact, content=content[i]) for i, fact in enumerate(known_facts)])
+            stored = finish(building, path, facts, input)
+        self._forget(stamps.replace_folder(path.name, input.digest), stamps)
         stamps.write(images, marks, content)
-        return self._open(stored, images, content, input, kept)
+        return self._open(stored, images, content, unreadable, input, kept)
 
-    def _forget(self, names: Sequence[str]) -> None:
+    def _forget(self, names: Sequence[str], own: Stamps) -> None:
         """Remove the folders that this origin's changed images have made useless; who has one open keeps it."""
+        others = [Stamps(path).folders for path in (self._root / "stamps").glob("*.npz") if path != own.path]
         for name in names:
-            logger.info("removing %s: its images have changed", self._folder / name)
-            shutil.rmtree(self._folder / name, ignore_errors=True)
+            if not any(name in folders for folders in others):
+                logger.info("removing %s: its images have changed", self._folder / name)
+                shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _reserve(self, path: Path, count: int, input: InputSpec) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class MappedPixels:
     Args:
         path: of the file, shape (m, *input.shape).
         input: what the images are prepared for.
-        rows: the place in the file of each image, (n,).
+        rows: the place in the file of each image, (n,); -1 for one that could not be read, which is black.
     """
 
     def __init__(self, path: Path, input: InputSpec, rows: np.ndarray) -> None:
@@ -51,12 +52,15 @@ class MappedPixels:
         """Return the images of `rows`, `input.dtype`, shape (rows, *input.shape), as a new array."""
         places = self._rows[rows]
         if self._at_a_time is None:
-            return np.asarray(self._images[places])
+            taken = np.asarray(self._images[places])
+            taken[places < 0] = 0
+            return taken
         taken = np.empty((len(places), *self._input.shape), dtype=self._input.dtype)
         for start in range(0, len(places), self._at_a_time):
             part = slice(start, start + self._at_a_time)
             np.take(self._images, places[part], axis=0, out=taken[part], mode="clip")
             self._map.madvise(mmap.MADV_DONTNEED)
+        taken[places < 0] = 0
         return taken
 
 
@@ -66,11 +70,15 @@ class StreamedPixels:
     Args:
         images: to decode.
         input: what they are prepared for.
+        unreadable: indices of those that could not be read, which are black.
         workers: threads; None for one each processor.
     """
 
-    def __init__(self, images: Images, input: InputSpec, *, workers: int | None = None) -> None:
+    def __init__(
+        self, images: Images, input: InputSpec, *, unreadable: Iterable[int] = (), workers: int | None = None
+    ) -> None:
         self._images, self._input = images, input
+        self._unreadable = frozenset(unreadable)
         self._threads = ThreadPoolExecutor(workers or cpus(), thread_name_prefix="decode")
 
     @property
@@ -89,4 +97,6 @@ class StreamedPixels:
         return taken
 
     def _read(self, i: int) -> np.ndarray:
+        if i in self._unreadable:
+            return np.zeros(self._input.shape, dtype=self._input.dtype)
         return read_image(self._images, i, self._input)[0]

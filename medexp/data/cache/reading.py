@@ -26,7 +26,6 @@ from medexp.imaging.read import Prepared, read
 from medexp.types import InputSpec
 
 _CHUNK = 64  # images that a process takes at a time
-THIS = "{image}"  # stands for its name in the reason why a file cannot be read: another may have the same content
 _START_SECONDS = {"fork": 0.1, "spawn": 2.0}  # of a pool; less work than that is done here
 
 
@@ -183,8 +182,7 @@ def _unreadable(images: Images, i: int, error: DataError) -> Fact:
         data = b""
     size = len(data) if isinstance(data, bytes) else data.nbytes
     content = hashlib.sha256(data if size and isinstance(data, bytes) else images.name(i).encode()).hexdigest()
-    reason = " ".join(str(error).replace(images.name(i), THIS).split())
-    return Fact(content, "", "", "", 0, 0, 0, size, reason)
+    return Fact(content, "", "", "", 0, 0, 0, size, " ".join(str(error).split()))
 
 
 def cpus() -> int:

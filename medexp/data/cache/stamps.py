@@ -21,7 +21,7 @@ class Stamps:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._known: dict[tuple[str, str], str] = {}
         self._folders: list[str] = []
         try:
@@ -44,22 +44,27 @@ class Stamps:
         self._folders = [other for other in self._folders if other not in old and other != name] + [name]
         return old
 
+    @property
+    def folders(self) -> frozenset[str]:
+        """The names of the folders that hold images of this origin."""
+        return frozenset(self._folders)
+
     def write(self, images: Images, stamps: list[str], content: list[str]) -> None:
-        """Replace the file in one step: images without a stamp are left out."""
-        rows = [i for i, stamp in enumerate(stamps) if stamp]
+        """Replace the file in one step: images without a stamp, or without a content, are left out."""
+        rows = [i for i, stamp in enumerate(stamps) if stamp and content[i]]
         columns: dict[str, Any] = {
             "names": np.array([images.name(i) for i in rows], dtype=str),
             "stamps": np.array([stamps[i] for i in rows], dtype=str),
             "content": np.array([content[i] for i in rows], dtype=str),
             "folders": np.array(self._folders, dtype=str),
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f".{uuid.uuid4().hex}.npz")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f".{uuid.uuid4().hex}.npz")
         try:
             with part.open("wb") as file:
                 np.savez(file, **columns)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(self._path)
+            part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)

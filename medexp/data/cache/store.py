@@ -14,7 +14,7 @@ from medexp.data.dataset import Facts
 from medexp.types import InputSpec, digest_of
 
 IMAGES, FACTS = "images.npy", "facts.npz"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -30,36 +30,48 @@ class Stored:
 
 
 def folder_name(content: list[str], input: InputSpec) -> str:
-    """Name a folder: digest of the data (order, names and repetitions do not matter), digest of the preprocessing."""
-    return f"{digest_of([VERSION, sorted(set(content))])}-{input.digest}"
+    """Name a folder: digest of the data (order, names and repetitions do not matter), digest of the preprocessing.
+
+    Images without a content, which cannot be read now, do not count.
+    """
+    return f"{digest_of([VERSION, sorted(set(content) - {''})])}-{input.digest}"
 
 
-def open_stored(path: Path, *, with_images: bool) -> Stored | None:
+def open_stored(path: Path, input: InputSpec, *, with_images: bool) -> Stored | None:
     """Return the finished folder at `path`; None where there is none, or one that cannot be trusted."""
     try:
         facts = _read_facts(path / FACTS)
-        if with_images and np.load(path / IMAGES, mmap_mode="r").shape[:1] != facts.content.shape:
-            return None
+        if with_images:
+            images = np.load(path / IMAGES, mmap_mode="r")
+            if images.shape != (len(facts.content), *input.shape) or images.dtype != input.dtype:
+                return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return Stored(path, facts)
 
 
-def finish(building: Path, path: Path, facts: Facts) -> None:
-    """Make the folder `building` the finished folder `path`, in one step, when all of it is on the disk."""
+def finish(building: Path, path: Path, facts: Facts, input: InputSpec) -> Stored:
+    """Make the folder `building` the finished folder `path`, in one step, when all of it is on the disk.
+
+    Returns:
+        What is there then: where another origin with the same images was first, its folder, in its order.
+    """
     with (building / FACTS).open("wb") as file:
         np.savez(file, **asdict(facts))
     for name in (FACTS, IMAGES):
         if (building / name).exists():
             with (building / name).open("rb") as file:
                 os.fsync(file.fileno())
+    with_images = (building / IMAGES).exists()
     try:
         building.rename(path)
     except OSError:
-        if open_stored(path, with_images=(building / IMAGES).exists()) is not None:
-            return  # another origin has the same images, and was first
+        first = open_stored(path, input, with_images=with_images)
+        if first is not None:
+            return first
         shutil.rmtree(path)  # damaged, or without the pixels that are now there
         building.rename(path)
+    return Stored(path, facts)
 
 
 def reserve(path: Path, shape: tuple[int, ...], dtype: str) -> None:
@@ -76,7 +88,7 @@ def reserve(path: Path, shape: tuple[int, ...], dtype: str) -> None:
 
 def earlier(folder: Path, input: InputSpec) -> list[Stored]:
     """All finished folders below `folder` with pixels prepared for `input`."""
-    found = [open_stored(path, with_images=True) for path in sorted(folder.glob(f"*-{input.digest}"))]
+    found = [open_stored(path, input, with_images=True) for path in sorted(folder.glob(f"*-{input.digest}"))]
     return [stored for stored in found if stored is not None]
 
 

@@ -78,6 +78,14 @@ def test_a_patient_is_a_group_unless_another_tag_or_none_is(three: Path) -> None
     assert read(three, group="SOPClassUID").groups == (DigitalXRayImageStorageForPresentation,) * 3
 
 
+def test_the_audit_sees_patient_and_study_whatever_is_kept(three: Path) -> None:
+    assert read(three).hidden.keys() == {"StudyInstanceUID"}
+    alone = read(three, group=None)
+    assert alone.hidden["PatientID"] == ("p1", "p2", "p2")
+    assert "PatientID" not in alone.metadata
+    assert "PatientID" in read(three, group="SOPClassUID").hidden
+
+
 def test_tags_and_columns_are_kept_beside_the_images(three: Path) -> None:
     examples = read(three, metadata=["PatientSex", "Manufacturer", "ImageType"])
     assert examples.metadata == {

@@ -302,3 +302,23 @@ def test_the_red_cells_are_read_with_their_smears(red_cells: Path) -> None:
     for i in (0, 4000, 7886):
         assert Path(examples.images.name(i)).parent.name == examples.class_names[examples.labels[i]]
         assert examples.images.load(i)[:2] == b"\xff\xd8"
+
+
+def test_columns_that_are_not_kept_are_there_for_the_audit(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image,label,site,patient_id\na.png,x,n,p1\nb.png,y,s,p2\n")
+    found = ManifestSource(manifest=str(tmp_path / "m.csv"), metadata_columns=["site"]).examples()
+    assert (dict(found.metadata), dict(found.hidden)) == ({"site": ("n", "s")}, {"patient_id": ("p1", "p2")})
+    named = ManifestSource(manifest=str(tmp_path / "m.csv"), metadata_columns=[], group_column="patient_id").examples()
+    assert dict(named.hidden) == {"site": ("n", "s")}
+
+
+def test_a_split_that_is_not_used_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "m.csv").write_text("image,label,Split\na.png,x,train\nb.png,y,test\n")
+    ManifestSource(manifest=str(tmp_path / "m.csv")).examples()
+    assert "data.split_column=Split" in caplog.text
+
+
+def test_a_missing_number_is_no_class(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image,label\na.png,1\nb.png,NaN\nc.png,2\n")
+    with pytest.raises(DataError, match="empty cells"):
+        ManifestSource(manifest=str(tmp_path / "m.csv")).examples()

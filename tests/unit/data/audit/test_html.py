@@ -70,14 +70,20 @@ def test_pairs_are_shown_with_their_pictures_and_the_rest_is_counted(leaky: Any,
 def test_the_banner_says_whether_it_is_refused_accepted_or_clean(leaky: Any, audited: Any, tmp_path: Path) -> None:
     report = audited(leaky)
     kinds = {instance.kind for instance in report.refused}
-    accept = [
-        Acceptance(kind, tuple(t for i in report.refused if i.kind == kind for t in i.tokens), "known")
-        for kind in kinds
-    ]
+    accept = [Acceptance(kind, tuple(i.id for i in report.refused if i.kind == kind), "known") for kind in kinds]
     assert "Not to be trained on" in written(tmp_path, leaky, report)
     text = written(tmp_path, leaky, audited(leaky, accept=accept))
     assert "Not to be trained on" not in text
     assert "<b>accepted</b>: known" in text
+    assert "To accept exactly these" not in text
+
+
+def test_what_can_only_be_mended_is_not_offered_for_acceptance(
+    scans: np.ndarray, make: Any, audited: Any, tmp_path: Path
+) -> None:
+    made = make(scans, np.r_[np.arange(40) % 2, [0] * 20], ["train"] * 40 + ["val"] * 10 + ["test"] * 10)
+    text = written(tmp_path, made, audited(made))
+    assert "Not to be trained on" in text
     assert "To accept exactly these" not in text
 
 

@@ -42,6 +42,33 @@ def test_a_label_that_every_image_of_a_split_has_cannot_be_measured(make: Any) -
     made = make([np.zeros((4, 4), np.uint8)] * 70, np.array(labels), splits, classes="ab", task="multilabel")
     (finding,) = class_findings(made, min_per_class=3)
     assert [instance.tokens for instance in finding.instances] == [("val/a",)]
+    assert finding.severity == "warn"
+
+
+@pytest.mark.parametrize(
+    ("split", "severity", "said"),
+    [("train", "refuse", "train has no c."), ("val", "warn", "left out of its averages"), ("test", "warn", "left out")],
+)
+def test_a_label_that_train_lacks_is_refused_and_one_that_another_split_lacks_is_left_out(
+    make: Any, split: str, severity: str, said: str
+) -> None:
+    splits = np.array(["train", "val", "test"]).repeat(20)
+    labels = np.array([[1, 0, 1], [0, 1, 0]] * 30)
+    labels[splits == split, 2] = 0
+    made = make([np.zeros((4, 4), np.uint8)] * 60, labels, splits, classes="abc", task="multilabel")
+    (finding,) = class_findings(made, min_per_class=3)
+    assert (finding.kind, finding.severity) == ("class_missing", severity)
+    assert [instance.tokens for instance in finding.instances] == [(f"{split}/c",)]
+    assert said in finding.summary
+
+
+def test_a_label_that_every_training_image_has_can_be_trained_on(make: Any) -> None:
+    splits = np.array(["train", "val", "test"]).repeat(20)
+    labels = np.array([[1, 0], [0, 1]] * 30)
+    labels[splits == "train", 0] = 1
+    made = make([np.zeros((4, 4), np.uint8)] * 60, labels, splits, classes="ab", task="multilabel")
+    (finding,) = class_findings(made, min_per_class=3)
+    assert (finding.severity, [instance.tokens for instance in finding.instances]) == ("warn", [("train/a",)])
 
 
 def test_a_prevalence_that_differs_by_chance_is_no_finding(make: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medexp.data.audit.catalogue import KINDS
 from medexp.data.audit.findings import Acceptance
 from medexp.data.dataset import Dataset
 
@@ -67,16 +68,53 @@ def test_breastmnist_shows_the_same_lesion_in_different_splits(of_breast: Any) -
 def test_a_set_whose_known_findings_are_accepted_is_not_refused_and_one_more_is(
     pneumonia: Dataset, of_pneumonia: Any, audited: Audited
 ) -> None:
-    items = tuple(token for instance in of_pneumonia.refused for token in instance.tokens)
+    items = tuple(instance.id for instance in of_pneumonia.refused)
     accept = [Acceptance("duplicates_across_splits", items, "the official split")]
     assert audited(pneumonia, accept=accept).refused == ()
     assert {i.accepted for i in audited(pneumonia, accept=accept).accepted} == {"the official split"}
     splits = pneumonia.splits.copy()
     within = next(f for f in of_pneumonia.findings if f.kind == "duplicates_within_split").instances
-    moved = next(i for i in within if not set(i.tokens) & set(items)).images[0].row
+    known = {token for instance in of_pneumonia.refused for token in instance.tokens}
+    moved = next(i for i in within if not set(i.tokens) & known).images[0].row
     splits[moved] = "test" if splits[moved] != "test" else "train"
     (new,) = audited(Dataset(**{**vars(pneumonia), "splits": splits}), accept=accept).refused
     assert moved in {image.row for image in new.images}
+
+
+def test_one_more_copy_of_an_accepted_image_of_pneumoniamnist_is_refused(
+    pneumonia: Dataset, of_pneumonia: Any, audited: Audited
+) -> None:
+    accept = [Acceptance("duplicates_across_splits", tuple(i.id for i in of_pneumonia.refused), "the official split")]
+    copied = of_pneumonia.refused[0].images[0].row
+    rows = np.append(np.arange(len(pneumonia.keys)), copied)
+    more = Dataset(
+        **{
+            **vars(pneumonia),
+            "keys": (*pneumonia.keys, "one more"),
+            "labels": pneumonia.labels[rows],
+            "splits": np.append(pneumonia.splits, "test"),
+            "facts": type(pneumonia.facts)(*(column[rows] for column in vars(pneumonia.facts).values())),
+            "pixels": type(pneumonia.pixels)(pneumonia.pixels.pixels[rows], pneumonia.pixels.input),
+        }
+    )
+    (refused,) = audited(more, accept=accept).refused
+    assert "one more" in {image.key for image in refused.images}
+
+
+def test_another_pair_of_accepted_images_of_breastmnist_is_refused(
+    breast: Dataset, of_breast: Any, audited: Audited
+) -> None:
+    near = "near_duplicates_across_splits"
+    pairs = {i.id: set(i.tokens) for i in of_breast.refused if i.kind == near}
+    new = next(
+        name
+        for name, tokens in pairs.items()
+        if tokens <= set().union(*(others for other, others in pairs.items() if other != name))
+    )
+    others = {kind: tuple(i.id for i in of_breast.refused if i.kind == kind) for kind in KINDS}
+    others[near] = tuple(name for name in others[near] if name != new)
+    accept = [Acceptance(kind, items, "the official split") for kind, items in others.items() if items]
+    assert {instance.id for instance in audited(breast, accept=accept).refused} == {new}
 
 
 def test_the_phantom_raises_no_alarm(phantom: Dataset, audited: Audited) -> None:

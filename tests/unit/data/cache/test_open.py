@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from support import ROOT, wait_until
 
+from medexp.data.cache import open as open_module
 from medexp.data.cache import reading
 from medexp.data.cache.open import PixelCache, Prepared
 from medexp.data.source import Files
@@ -194,6 +196,83 @@ def test_one_deep_image_makes_all_deep(tmp_path: Path) -> None:
     pixels = cache(tmp_path).open(Files([*shallow, *deep]), origin="here", input=INPUT, any_depth=True).pixels
     with Image.open(shallow[0]) as image:
         assert (pixels.take(np.array([0]))[0, :, :, 0] == np.asarray(image).astype(np.uint16) * 257).all()
+
+
+class Moody(Files):
+    """Cannot read image 1 as long as its `trouble` lasts, as a network drive, or a decoder that is not installed."""
+
+    trouble = True
+
+    def load(self, i: int) -> bytes:
+        if i == 1 and self.trouble:
+            raise DataError(f"No answer. Received: {self.name(i)}.")
+        return super().load(i)
+
+
+@pytest.mark.parametrize("max_bytes", [1e9, 0])
+def test_what_could_not_be_read_once_is_tried_again(tmp_path: Path, paths: list[Path], max_bytes: float) -> None:
+    whole = everything(opened(tmp_path / "other", Files(paths)))
+    images = Moody(paths)
+    for _ in range(2):
+        prepared = opened(tmp_path, images, max_bytes=max_bytes)
+        assert prepared.facts.error.tolist() == ["", f"No answer. Received: {paths[1]}.", "", "", "", ""]
+        assert (np.delete(everything(prepared), 1, 0) == np.delete(whole, 1, 0)).all()
+        assert not everything(prepared)[1].any()
+    images.trouble = False
+    prepared = opened(tmp_path, images, max_bytes=max_bytes)
+    assert set(prepared.facts.error.tolist()) == {""}
+    assert (everything(prepared) == whole).all()
+
+
+def test_two_origins_with_the_same_images_in_another_order_do_not_mix_them_up(
+    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = everything(opened(tmp_path / "other", Files(paths)))
+    real = open_module.finish
+
+    def late(*arguments: object) -> object:
+        """Another process finishes first."""
+        monkeypatch.setattr(open_module, "finish", real)
+        cache(tmp_path).open(Files(paths[::-1]), origin="there", input=INPUT, any_depth=False)
+        return real(*arguments)
+
+    monkeypatch.setattr(open_module, "finish", late)
+    assert (everything(opened(tmp_path, Files(paths))) == whole).all()
+
+
+def test_an_origin_does_not_remove_what_another_uses(tmp_path: Path, paths: list[Path]) -> None:
+    copies = write(tmp_path / "copies", 6)
+    cache(tmp_path).open(Files(copies), origin="there", input=INPUT, any_depth=False)
+    opened(tmp_path, Files(paths))
+    Image.new("L", (16, 16), 77).save(paths[2])
+    opened(tmp_path, Files(paths))
+    again = Counted(copies)
+    cache(tmp_path).open(again, origin="there", input=INPUT, any_depth=False)
+    assert again.read == []
+
+
+def test_where_eight_bits_fit_and_sixteen_do_not_nothing_of_eight_is_kept(tmp_path: Path) -> None:
+    paths = [*write(tmp_path / "a", 3, size=8), *write(tmp_path / "b", 1, size=8, bits=16)]
+
+    def pixels(max_bytes: float) -> np.ndarray:
+        options = {"origin": "here", "input": INPUT, "any_depth": True}
+        return everything(cache(tmp_path, max_bytes=max_bytes).open(Files(paths), **options))
+
+    streamed = pixels(4 * 64 * 1.5)
+    assert streamed.dtype == np.uint16
+    assert (pixels(1e9) == streamed).all()
+
+
+def test_what_a_killed_build_of_something_else_left_is_cleared_away_and_what_is_at_work_is_not(
+    tmp_path: Path, paths: list[Path]
+) -> None:
+    folder = tmp_path / "cache" / "pixels"
+    for name in ("dead", "alive"):
+        (folder / f".building-{name}").mkdir(parents=True)
+    (tmp_path / "cache" / "locks").mkdir()
+    with FileLock(tmp_path / "cache" / "locks" / "alive.lock"):
+        opened(tmp_path, Files(paths))
+    assert [name for name in folders(tmp_path) if name.startswith(".")] == [".building-alive"]
 
 
 def test_a_set_that_is_too_large_is_streamed_with_the_same_pixels_and_facts(tmp_path: Path, paths: list[Path]) -> None:
