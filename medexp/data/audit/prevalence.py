@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import Finding, Instance, listed, p_value, plural
+from medexp.data.audit.findings import Finding, Instance, Severity, listed, p_value, plural
 from medexp.data.audit.images import group_codes, indicators
 from medexp.data.audit.statistics import design_effect, holm, two_proportions
 from medexp.data.dataset import Dataset
@@ -29,9 +29,12 @@ def class_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
 def class_findings(dataset: Dataset, *, min_per_class: int) -> list[Finding]:
     """Return `class_missing` and `class_tiny`, an instance for each class of a split.
 
-    A class of a multi-label task must also be absent from some images.
+    A class of a multi-label task must also be absent from some images. A training can go on where train has no image
+    without the class, or where validation or test lack it, or its absence: this is but a warning.
     """
-    missing, tiny = [], []
+    missing: list[Instance] = []
+    useless: list[Instance] = []
+    tiny: list[Instance] = []
     totals: dict[str, int] = {split: int((dataset.splits == split).sum()) for split in SPLITS}
     for split, counts in class_counts(dataset).items():
         if not totals[split]:
@@ -39,21 +42,28 @@ def class_findings(dataset: Dataset, *, min_per_class: int) -> list[Finding]:
             continue
         for name, count in counts.items():
             numbers = {"images": float(count)}
-            if count == 0:
-                missing.append(Instance("class_missing", (f"{split}/{name}",), text=f"{split} has no {name}"))
-            elif dataset.task == "multilabel" and count == totals[split]:
-                text = f"in {split} every image is {name}"
-                missing.append(Instance("class_missing", (f"{split}/{name}",), text=text, numbers=numbers))
+            multilabel = dataset.task == "multilabel"
+            if count == 0 or (multilabel and count == totals[split]):
+                text = f"in {split} every image is {name}" if count else f"{split} has no {name}"
+                goes_on = multilabel and (split != "train" or count > 0)
+                if goes_on:
+                    text += ", which is left out of its averages" if split != "train" else ": nothing is learned of it"
+                instance = Instance("class_missing", (f"{split}/{name}",), text=text, numbers=numbers)
+                (useless if goes_on else missing).append(instance)
             elif count < min_per_class:
                 text = f"{split} has {plural(count, 'image')} of {name}"
                 tiny.append(Instance("class_tiny", (f"{split}/{name}",), text=text, numbers=numbers))
-    findings = []
-    for kind, instances in (("class_missing", missing), ("class_tiny", tiny)):
-        if instances:
-            few = f"fewer than {min_per_class} images" if kind == "class_tiny" else "missing"
-            summary = f"{few.capitalize()}: {'; '.join(instance.text for instance in instances)}."
-            findings.append(Finding(kind, KINDS[kind].severity, summary, tuple(instances)))
-    return findings
+    few = f"Fewer than {min_per_class} images"
+    found: tuple[tuple[str, Severity, str, list[Instance]], ...] = (
+        ("class_missing", "refuse", "Missing", missing),
+        ("class_missing", "warn", "Missing", useless),
+        ("class_tiny", KINDS["class_tiny"].severity, few, tiny),
+    )
+    return [
+        Finding(kind, severity, f"{what}: {'; '.join(item.text for item in instances)}.", tuple(instances))
+        for kind, severity, what, instances in found
+        if instances
+    ]
 
 
 def prevalence_findings(dataset: Dataset) -> list[Finding]:
