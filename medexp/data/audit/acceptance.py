@@ -17,9 +17,16 @@ def accepted(findings: Sequence[Finding], accept: Sequence[Acceptance]) -> list[
     """
     marked = [
         replace(finding, instances=tuple(_marked(instance, accept) for instance in finding.instances))
+        if acceptable(finding)
+        else finding
         for finding in findings
     ]
     return marked + _useless(findings, accept)
+
+
+def acceptable(finding: Finding) -> bool:
+    """Return whether a training can go on with it: not without a class that it needs."""
+    return finding.severity != "refuse" or KINDS[finding.kind].acceptable
 
 
 def _marked(instance: Instance, accept: Sequence[Acceptance]) -> Instance:
@@ -28,16 +35,19 @@ def _marked(instance: Instance, accept: Sequence[Acceptance]) -> Instance:
 
 
 def _useless(findings: Sequence[Finding], accept: Sequence[Acceptance]) -> list[Finding]:
-    tokens = {
-        (instance.kind, token) for finding in findings for instance in finding.instances for token in instance.tokens
-    }
+    found = {(instance.kind, instance.id) for finding in findings for instance in finding.instances}
+    open_ = {(i.kind, i.id) for finding in findings if not acceptable(finding) for i in finding.instances}
     notes = []
     for item in accept:
         if item.finding not in KINDS:
             text = unknown("finding", item.finding, KINDS)
             notes.append(_note("unknown_acceptance", (item.finding,), f"data.accept: {text}"))
             continue
-        gone = tuple(dict.fromkeys(token for token in item.items if (item.finding, token) not in tokens))
+        refused = tuple(dict.fromkeys(name for name in item.items if (item.finding, name) in open_))
+        if refused:
+            text = f"data.accept: {item.finding} cannot be accepted, only mended: {listed(refused, 6)}"
+            notes.append(_note("unknown_acceptance", refused, text))
+        gone = tuple(dict.fromkeys(name for name in item.items if (item.finding, name) not in found))
         if gone:
             verb = "does" if len(gone) == 1 else "do"
             text = (

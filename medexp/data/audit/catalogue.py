@@ -16,12 +16,14 @@ class Kind:
     title: a few words.
     why: why it matters, for somebody who is not a statistician.
     remedy: what to do about it.
+    acceptable: whether a training could go on with what is refused of it.
     """
 
     severity: Severity
     title: str
     why: str
     remedy: str
+    acceptable: bool = True
 
 
 _REGROUP = (
@@ -93,8 +95,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "class_missing": Kind(
             "refuse",
             "A class is missing from a split",
-            "Nothing can be learned or said of a class that is not there, and the area under the curve is undefined.",
+            "Nothing can be learned or said of a class that is not there, and the area under the curve is undefined. A "
+            "training needs every class in train, and in val and test too, unless an image may have several.",
             "Use larger shares (data.split.val, data.split.test), another seed (data.split.seed), or merge classes.",
+            acceptable=False,
         ),
         "class_tiny": Kind(
             "warn",
@@ -163,8 +167,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "unknown_acceptance": Kind(
             "note",
-            "An acceptance of an unknown finding",
-            "It accepts nothing, perhaps because of a spelling mistake.",
+            "An acceptance that cannot be",
+            "It accepts nothing: its finding is unknown, perhaps because of a spelling mistake, or can only be mended.",
             "Correct or remove it in data.accept.",
         ),
         "stale_acceptance": Kind(

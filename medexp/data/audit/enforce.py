@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 from typing import Literal
 
+from medexp.data.audit.acceptance import acceptable
 from medexp.data.audit.catalogue import KINDS
 from medexp.data.audit.findings import plural
-from medexp.data.audit.overrides import accept_override
+from medexp.data.audit.overrides import accept_items, accept_override
 from medexp.data.audit.report import AuditReport
 from medexp.data.audit.write import TOGETHER
 from medexp.errors import DataError
@@ -61,17 +62,19 @@ def refusal(report: AuditReport, *, where: str, head: str = "") -> str:
         lines += [f"    {name}" for name in names[:_SHOWN]]
         lines += [f"    ... and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
         lines.append(f"  Mend: {KINDS[finding.kind].remedy}")
-    override = accept_override(report.refused)
-    accept = (
-        override
-        or f"accept.yaml, beside that page, lists {plural(len(report.refused), 'item')} for the data's own file"
-    )
+        if not acceptable(finding):
+            lines.append("  This cannot be accepted, only mended: a training without it stops, whatever data.audit is.")
     lines.append(f"See {where}")
     together = Path(where).with_name(TOGETHER)
     if together.is_file() and any(item.kind == "near_duplicates_across_splits" for item in report.refused):
         lines.append(f"Split again, with those that are nearly the same kept together: data.split.together={together}")
-    lines += [
-        f"Accept exactly these: {accept}",
-        "Train all the same, and only be warned: data.audit=warn",
-    ]
+    count = sum(map(len, accept_items(report.refused).values()))
+    if count:
+        listed = f"accept.yaml, beside that page, lists {plural(count, 'item')} for the data's own file"
+        all_can = all(KINDS[item.kind].acceptable for item in report.refused)
+        lines.append(
+            f"Accept exactly {'these' if all_can else 'the rest'}: {accept_override(report.refused) or listed}"
+        )
+        if all_can:
+            lines.append("Train all the same, and only be warned: data.audit=warn")
     return "\n".join(lines)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -38,7 +37,8 @@ class Instance:
 
     Args:
         kind: of the finding.
-        tokens: identify it, whatever the order and the names of the files: contents of images, names of groups.
+        tokens: what it is made of, whatever the order and the names of the files: contents of images, one for each
+            copy; the name of a group; a class in a split, such as val/melanoma.
         images: the images that show it (of a large group only a few).
         text: what is the matter here, a few words.
         numbers: such as a distance or counts.
@@ -53,6 +53,11 @@ class Instance:
     accepted: str | None = None
 
     @property
+    def id(self) -> str:
+        """What an acceptance names it by: its tokens, sorted and joined by "~", such as a~b for a pair of images."""
+        return "~".join(sorted(self.tokens))
+
+    @property
     def name(self) -> str:
         """What to call it in one line of a message."""
         copies = self.kind.startswith(("duplicates_", "conflicting_"))
@@ -60,7 +65,7 @@ class Instance:
         shown = between.join(f"{image.key} ({image.split}, {image.label})" for image in self.images[:3])
         more = f" and {len(self.images) - 3} more" if len(self.images) > 3 else ""
         if not shown:
-            return self.text or ", ".join(self.tokens)
+            return self.text or self.id
         return f"{self.text}: {shown}{more}" if self.text else f"{shown}{more}"
 
 
@@ -89,8 +94,8 @@ class Acceptance:
 
     Args:
         finding: its kind.
-        items: tokens of the instances. The content of an image stands as often as there are copies of it, so that
-            one more copy is refused again.
+        items: the id of each instance. It names all images of that instance, and a copy as often as it occurs: one
+            more copy, or another pair of the same images, has another id and is refused again.
         reason: why.
     """
 
@@ -99,8 +104,8 @@ class Acceptance:
     reason: str
 
     def covers(self, instance: Instance) -> bool:
-        """Whether it is the same kind and every token is among the items, as often as it occurs."""
-        return self.finding == instance.kind and Counter(instance.tokens) <= Counter(self.items)
+        """Whether it is the same kind and its id is among the items."""
+        return self.finding == instance.kind and instance.id in self.items
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

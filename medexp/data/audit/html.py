@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medexp.data.audit.catalogue import KINDS, Kind
 from medexp.data.audit.findings import Finding, Instance
-from medexp.data.audit.overrides import accept_override, accept_yaml
+from medexp.data.audit.overrides import accept_items, accept_override, accept_yaml
 from medexp.data.audit.report import AuditReport
 from medexp.data.audit.thumbnails import thumbnails
 from medexp.data.dataset import Dataset
@@ -72,6 +72,7 @@ def write_html(report: AuditReport, dataset: Dataset, path: Path) -> None:
         classes=dataset.class_names,
         task=dataset.task,
         groups=None if dataset.groups is None else len(set(dataset.groups)),
+        acceptable=bool(accept_items(report.refused)),
         override=accept_override(report.refused),
         yaml=accept_yaml(report.refused),
     )

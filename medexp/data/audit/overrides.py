@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 
+from medexp.data.audit.catalogue import KINDS
 from medexp.data.audit.findings import Instance
 
 REASON = "say why this is acceptable"
@@ -13,16 +14,12 @@ _PASTABLE = 40
 
 
 def accept_items(instances: Sequence[Instance]) -> dict[str, list[str]]:
-    """Return for each kind the tokens that accept these instances, each as often as one instance needs it."""
-    kinds: dict[str, dict[str, int]] = {}
+    """Return for each kind the ids that accept these instances, without those that can only be mended."""
+    kinds: dict[str, set[str]] = {}
     for instance in instances:
-        counts = kinds.setdefault(instance.kind, {})
-        for token in dict.fromkeys(instance.tokens):
-            counts[token] = max(counts.get(token, 0), instance.tokens.count(token))
-    return {
-        kind: [token for token in sorted(counts) for _ in range(counts[token])]
-        for kind, counts in sorted(kinds.items())
-    }
+        if KINDS[instance.kind].acceptable:
+            kinds.setdefault(instance.kind, set()).add(instance.id)
+    return {kind: sorted(ids) for kind, ids in sorted(kinds.items())}
 
 
 def accept_override(instances: Sequence[Instance]) -> str | None:
@@ -31,24 +28,26 @@ def accept_override(instances: Sequence[Instance]) -> str | None:
     if not items or sum(map(len, items.values())) > _PASTABLE:
         return None
     entries = [
-        f"{{finding:{kind},items:[{','.join(map(_quoted, tokens))}],reason:{_quoted(REASON)}}}"
-        for kind, tokens in items.items()
+        f"{{finding:{kind},items:[{','.join(map(_quoted, ids))}],reason:{_quoted(REASON)}}}"
+        for kind, ids in items.items()
     ]
     return shlex.quote(f"data.accept=[{','.join(entries)}]")
 
 
 def accept_yaml(instances: Sequence[Instance]) -> str:
     """Return YAML with an `accept` key, for the data set's own file in `conf/data`."""
-    if not instances:
-        return "# Nothing is refused: there is nothing to accept.\naccept: []\n"
+    items = accept_items(instances)
+    if not items:
+        why = "What is refused can only be mended" if instances else "Nothing is refused"
+        return f"# {why}: there is nothing to accept.\naccept: []\n"
     lines = [
         "# Accepts exactly what this audit refused; anything new is still refused. Paste it into conf/data/NAME.yaml,",
-        "# with a reason for each. An image is named by its content, as often as there are copies of it.",
+        "# with a reason for each. An item names the contents of all its images, joined by ~, one for each copy.",
         "accept:",
     ]
-    for kind, tokens in accept_items(instances).items():
+    for kind, ids in items.items():
         lines += [f"  - finding: {kind}", "    items:"]
-        lines += [f"      - {json.dumps(_escaped(token), ensure_ascii=False)}" for token in tokens]
+        lines += [f"      - {json.dumps(_escaped(name), ensure_ascii=False)}" for name in ids]
         lines += [f"    reason: {json.dumps(REASON)}"]
     return "\n".join(lines) + "\n"
 

@@ -62,8 +62,11 @@ class AuditReport:
         return tuple(f for f in self.findings if f.severity == "warn" and any(i.accepted is None for i in f.instances))
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON-able values; numbers that are not finite become None."""
+        """Return everything as JSON-able values, each instance with its id; no number but finite ones."""
         values: dict[str, Any] = _jsonable(asdict(self))
+        for finding, described in zip(self.findings, values["findings"], strict=True):
+            for instance, of in zip(finding.instances, described["instances"], strict=True):
+                of["id"] = instance.id
         return {
             "refused": len(self.refused),
             "accepted": len(self.accepted),

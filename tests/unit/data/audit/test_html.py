@@ -38,7 +38,7 @@ def written(folder: Path, dataset: Any, report: Any) -> str:
 @pytest.fixture
 def leaky(scans: np.ndarray, make: Any) -> Any:
     keys = [f"{EVIL}{i}" for i in range(90)]
-    splits = ["train"] * 60 + ["val"] * 30
+    splits = ["train"] * 50 + ["test"] * 10 + ["val"] * 30
     labels = np.arange(90) % 2
     return make(
         [*scans, *scans[:30]], labels, splits, classes=(EVIL, "ill"), keys=keys, metadata={EVIL: ["a", "b"] * 45}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from medexp.data.audit.catalogue import KINDS
 from medexp.data.audit.findings import Acceptance
 from medexp.data.dataset import Dataset
 
+ROOT = Path(__file__).resolve().parents[4]
 Audited = Callable[..., Any]
 
 
@@ -79,6 +82,15 @@ def test_a_set_whose_known_findings_are_accepted_is_not_refused_and_one_more_is(
     splits[moved] = "test" if splits[moved] != "test" else "train"
     (new,) = audited(Dataset(**{**vars(pneumonia), "splits": splits}), accept=accept).refused
     assert moved in {image.row for image in new.images}
+
+
+@pytest.mark.parametrize("name", ["pneumonia", "breast"])
+def test_what_is_accepted_of_an_official_split_is_exactly_what_is_refused_of_it(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    config = OmegaConf.load(ROOT / "conf" / "data" / f"{name}mnist.yaml")
+    listed = {(item.finding, name) for item in config.accept for name in item["items"]}
+    assert {(i.kind, i.id) for i in request.getfixturevalue(f"of_{name}").refused} == listed
 
 
 def test_one_more_copy_of_an_accepted_image_of_pneumoniamnist_is_refused(
