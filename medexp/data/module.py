@@ -164,7 +164,8 @@ class DataModule:
         data = self.load()
         rows = np.flatnonzero(data.splits != "")
         if len(rows) < len(data.splits):
-            logger.warning("%d images cannot be read and are left out", len(data.splits) - len(rows))
+            left_out = len(data.splits) - len(rows)
+            logger.warning("left out, because they cannot be read: %d of %d images", left_out, len(data.splits))
         self._spec = DataSpec(
             name=data.name,
             task=data.task,
