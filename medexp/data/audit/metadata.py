@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from medexp.data.audit.catalogue import KINDS
-from medexp.data.audit.findings import Finding, Instance
+from medexp.data.audit.findings import Finding, Instance, listed
 from medexp.data.audit.groups import identity
 from medexp.data.audit.images import group_codes, indicators
 from medexp.data.audit.statistics import Area, macro_area
-from medexp.data.audit.validation import by_appearance, folds, sample_rows
+from medexp.data.audit.validation import by_appearance, folds, learnable, sample_rows
 from medexp.data.dataset import Dataset
 
 LEVEL = 0.70
@@ -27,7 +27,7 @@ def metadata_findings(dataset: Dataset, *, seed: int) -> list[Finding]:
     the overall share as if ten more images had that; numbers are cut into 20 quantiles, a missing value is a value of
     its own. Folds, area and interval are those of the shortcut probe. Identities (patients) are left out.
     """
-    instances = []
+    instances, unknown = [], []
     rows = sample_rows(dataset, np.ones(len(dataset.keys), bool), seed=seed)
     for name, values in dataset.metadata.items():
         codes = _codes(values)
@@ -35,16 +35,25 @@ def metadata_findings(dataset: Dataset, *, seed: int) -> list[Finding]:
         if distinct < 2 or distinct * _FEWEST_REPEATS > len(codes) or identity(name, values) is not None:
             continue
         found = _held_out_area(dataset, rows, codes[rows], seed=seed)
+        if np.isnan(found.value):
+            unknown.append(name)
         if found.low > LEVEL:
             numbers = {"auc": found.value, "low": found.low, "high": found.high, "level": LEVEL}
             text = f"{name}: AUC {found.value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
             instances.append(Instance("metadata_predicts_class", (name,), text=text, numbers=numbers))
+    notes = []
+    if unknown:
+        text = (
+            f"whether {listed(unknown)} {'tells' if len(unknown) == 1 else 'tell'} the class: that needs a class that "
+            "two groups have, and two groups without it"
+        )
+        notes = [Finding("not_checked", "note", f"{text}.", (Instance("not_checked", tuple(unknown), text=text),))]
     if not instances:
-        return []
+        return notes
     summary = f"The class can be predicted from a column alone: {'; '.join(item.text for item in instances)}."
     kind = "metadata_predicts_class"
     strongest = max(instances, key=lambda item: item.numbers["auc"])
-    return [Finding(kind, KINDS[kind].severity, summary, tuple(instances), strongest.numbers)]
+    return [Finding(kind, KINDS[kind].severity, summary, tuple(instances), strongest.numbers), *notes]
 
 
 def _codes(values: Sequence[str]) -> np.ndarray:
@@ -73,6 +82,8 @@ def _held_out_area(dataset: Dataset, rows: np.ndarray, codes: np.ndarray, *, see
         scores[held_out] = ((hits + _PRIOR * overall) / (count + _PRIOR))[codes[held_out]]
     if np.isnan(scores).any():
         return Area(float("nan"), float("nan"), float("nan"))
+    tested = learnable(dataset, rows)
     if dataset.task == "binary":
-        has, scores = has[:, 1:], scores[:, 1:]
+        tested[0] = False
+    has, scores = has[:, tested], scores[:, tested]
     return macro_area(has, scores, by_appearance(group_codes(dataset)[rows]), seed=seed)

@@ -8,7 +8,7 @@ from medexp.data.audit.findings import Finding, Instance
 from medexp.data.audit.images import group_codes, indicators, label_codes
 from medexp.data.audit.measure import Measured
 from medexp.data.audit.statistics import Area, macro_area
-from medexp.data.audit.validation import by_appearance, folds, sample_rows
+from medexp.data.audit.validation import by_appearance, folds, learnable, sample_rows
 from medexp.data.dataset import Dataset
 
 LEVEL = 0.75
@@ -20,10 +20,10 @@ def probe_findings(dataset: Dataset, measured: Measured, *, seed: int) -> list[F
     """Return `shortcut_probe`: a warning where the lower bound of its area is above 0.75, else a note.
 
     60 extremely randomised trees (Geurts et al., 2006) see of each image its width, height, aspect, file size, bit
-    depth, format, colour mode, mean, deviation, and the mean and deviation of a strip along the border. Five folds by
-    group; the area under the ROC curve of all held-out images, the mean over classes one against rest where there are
-    more than two; its interval from 200 bootstrap samples of whole groups. At most 20,000 images are used. The size of
-    a compressed file grows with the detail in the image, so the area without it is given as well.
+    depth, format, colour mode, mean, deviation, and the mean and deviation of a strip along the border. Up to five
+    folds by group; the area under the ROC curve of all held-out images, the mean over classes one against rest where
+    there are more than two; its interval from 200 bootstrap samples of whole groups. At most 20,000 images are used.
+    The size of a compressed file grows with the detail in the image, so the area without it is given as well.
     """
     rows = sample_rows(dataset, measured.readable, seed=seed)
     everything = _features(dataset, measured)[rows]
@@ -35,7 +35,7 @@ def probe_findings(dataset: Dataset, measured: Measured, *, seed: int) -> list[F
         return [Finding("not_checked", "note", f"{text}.", (Instance("not_checked", ("shortcut_probe",), text=text),))]
     found = _held_out_area(dataset, rows, features, seed=seed)
     if np.isnan(found.value):
-        text = "the shortcut probe needs two classes and two groups with each"
+        text = "the shortcut probe needs a class that two groups have, and two groups without it"
         return [Finding("not_checked", "note", f"{text}.", (Instance("not_checked", ("shortcut_probe",), text=text),))]
     numbers = {"auc": found.value, "low": found.low, "high": found.high, "level": LEVEL, "images": float(len(rows))}
     text = f"AUC {found.value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f}) on {used} held out by group"
@@ -93,6 +93,8 @@ def _held_out_area(
             scores[np.ix_(held_out, trees.classes_)] = answer
     if np.isnan(scores).any():
         return Area(float("nan"), float("nan"), float("nan"))
+    tested = learnable(dataset, rows)
     if dataset.task == "binary":
-        has, scores = has[:, 1:], scores[:, 1:]
+        tested[0] = False
+    has, scores = has[:, tested], scores[:, tested]
     return macro_area(has, scores, by_appearance(group_codes(dataset)[rows]), seed=seed, resamples=resamples)
