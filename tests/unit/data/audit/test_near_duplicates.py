@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from medexp.data.audit.images import group_codes, label_codes
 from medexp.data.audit.measure import measure
 from medexp.data.audit.near_duplicates import NearDuplicates, near_duplicates
+from medexp.data.cache.open import PixelCache
 from medexp.data.dataset import Dataset
+from medexp.data.source import Files
+from medexp.types import InputSpec
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "compressed": lambda image: jpeg(image, 75),
@@ -108,13 +113,42 @@ def test_black_images_are_not_near_each_other_or_anything(scans: np.ndarray, mak
 def test_the_padding_of_a_letterbox_makes_no_images_alike(make: Any) -> None:
     from scipy.ndimage import gaussian_filter
 
-    from medexp.types import InputSpec
-
     noise = gaussian_filter(np.random.default_rng(0).standard_normal((200, 12, 60)), (0, 1, 1))
     images = np.clip(128 + 150 * noise, 0, 255).astype(np.uint8)
     found = search(make(list(images), np.arange(200) % 2, ["train"] * 200, spec=InputSpec(64, 64, 1)))
     assert len(found.first) == 0
     assert found.threshold < 0.95
+
+
+def test_copies_that_are_stored_on_their_side_and_turned_by_exif_are_found(
+    make: Any, audited: Any, tmp_path: Path
+) -> None:
+    """As the real reader and cache see them: 10 of 40 upright PNGs again as JPEGs of orientation 6, in test."""
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(2).standard_normal((40, 40, 72)), (0, 2, 2))
+    images = [Image.fromarray(image) for image in np.clip(128 + 220 * noise, 0, 255).astype(np.uint8)]
+    paths = [tmp_path / f"{i:03d}.png" for i in range(40)] + [tmp_path / f"{i:03d}.jpg" for i in range(10)]
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    for i, image in enumerate(images):
+        image.save(paths[i])
+    for i, image in enumerate(images[:10]):
+        image.transpose(Image.Transpose.ROTATE_90).save(paths[40 + i], quality=80, exif=exif)
+    spec, files = InputSpec(64, 64, 1), Files(paths)
+    assert spec.fit == "letterbox"
+    prepared = PixelCache(tmp_path / "cache", max_bytes=1e9, workers=1).open(
+        files, origin="here", input=spec, any_depth=False
+    )
+    splits = ["train"] * 30 + ["val"] * 10 + ["test"] * 10
+    labels = np.r_[np.arange(40) % 2, np.arange(10) % 2]
+    keys = [path.name for path in paths]
+    made = make([np.zeros((64, 64), np.uint8)] * 50, labels, splits, keys=keys, spec=spec)
+    report = audited(replace(made, pixels=prepared.pixels, facts=prepared.facts, images=files))
+    (near,) = [finding for finding in report.findings if finding.kind == "near_duplicates_across_splits"]
+    pairs = [[image.key for image in instance.images] for instance in near.instances]
+    assert sorted(pairs) == [[f"{i:03d}.png", f"{i:03d}.jpg"] for i in range(10)]
+    assert "shortcut_size" not in {finding.kind for finding in report.findings}
 
 
 def test_the_threshold_rises_where_unrelated_images_look_alike(pneumonia: Dataset, phantom: Dataset) -> None:
