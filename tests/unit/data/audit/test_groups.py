@@ -17,7 +17,8 @@ NAMES_OF_PATIENTS = (
 NAMES_OF_OTHER_THINGS = (
     "patientage", "PatientAge", "PATIENTAGE", "patient_ages", "study_date", "StudyDate", "studydate",
     "number_of_lesions", "patient_number_of_visits", "lesion_count", "patient_sex_code", "sample_type_id",
-    "birthdate_of_patient", "inpatient", "examiner", "image", "lineage",
+    "birthdate_of_patient", "inpatient", "examiner", "image", "lineage", "no_of_patients",
+    "case_control",
 )  # fmt: skip
 
 
