@@ -22,7 +22,8 @@ _ID = r"(?:instance ?)?(?:id|nr|no|num|number|key|code|uid)s?"
 _NAMES_IDENTITY = re.compile(rf"\b(?:id)?{_PERSON}\b")
 _HAS_ID = re.compile(rf"\b(?:{_PERSON}|pt) ?{_ID}\b(?! of\b)")
 _NOT_A_PERSON = re.compile(
-    rf"\b(?:{_PERSON})?(?:sub|birth)?(?:age|sex|gender|type|(?:name|number|num|no|nr) of|count|control|date|time|year|grade|stage|status|"
+    rf"\b(?:{_PERSON})?(?:sub|birth)?"
+    r"(?:age|sex|gender|type|(?:name|number|num|no|nr) of|count|control|date|time|year|grade|stage|status|"
     r"class|size|weight|height|width|volume|area|site|location|localization|side|laterality|view|position|modality|"
     r"method|protocol|description|result|outcome|diagnosis|race|ethnicity|strain|species|stain)"
     r"(?:s|group|point|stamp|range)?\b"
