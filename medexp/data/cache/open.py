@@ -67,13 +67,14 @@ class PixelCache:
         spec = replace(input, bits=8) if any_depth else input
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            found = self._find(images, self._stamps(origin), spec, any_depth)
+            marks = [images.stamp(i) or "" for i in range(len(images))]  # before anything is read: a change is seen
+            found = self._find(images, self._stamps(origin).contents(images, marks), spec, any_depth)
             if found is None:
                 with self._lock(digest_of([origin, replace(spec, bits=8).digest])) as building:
                     stamps = self._stamps(origin)
-                    found = self._find(images, stamps, spec, any_depth)
+                    found = self._find(images, stamps.contents(images, marks), spec, any_depth)
                     if found is None:
-                        found = self._build(images, stamps, spec, any_depth, building)
+                        found = self._build(images, stamps, marks, spec, any_depth, building)
             return found
         except OSError as error:
             raise DataError(
@@ -86,8 +87,7 @@ class PixelCache:
 
     # ---- find
 
-    def _find(self, images: Images, stamps: Stamps, input: InputSpec, any_depth: bool) -> Prepared | None:
-        _, content = stamps.contents(images)
+    def _find(self, images: Images, content: Sequence[str], input: InputSpec, any_depth: bool) -> Prepared | None:
         if not all(content):
             return None
         for bits in (8, 16) if any_depth else (input.bits,):
@@ -166,18 +166,26 @@ class PixelCache:
         finally:
             other.release()
 
-    def _build(self, images: Images, stamps: Stamps, input: InputSpec, any_depth: bool, building: Path) -> Prepared:
+    def _build(
+        self, images: Images, stamps: Stamps, marks: list[str], input: InputSpec, any_depth: bool, building: Path
+    ) -> Prepared:
         try:
-            return self._build_as(images, stamps, input, any_depth, building)
+            return self._build_as(images, stamps, marks, input, any_depth, building)
         except DeeperImageError:
             logger.info("an image has more than 8 bits: the pixels are kept with 16")
             (building / IMAGES).unlink(missing_ok=True)
-            return self._build_as(images, stamps, replace(input, bits=16), False, building)
+            return self._build_as(images, stamps, marks, replace(input, bits=16), False, building)
 
     def _build_as(
-        self, images: Images, stamps: Stamps, input: InputSpec, stop_at_deeper: bool, building: Path
+        self,
+        images: Images,
+        stamps: Stamps,
+        marks: list[str],
+        input: InputSpec,
+        stop_at_deeper: bool,
+        building: Path,
     ) -> Prepared:
-        marks, content = stamps.contents(images)
+        content = stamps.contents(images, marks)
         kept = self._keeps(len(images), input) and self._reserve(building / IMAGES, len(images), input)
         known = {one: (stored, row) for stored in earlier(self._folder, input)
                  for row, one in enumerate(stored.facts.content.tolist()) if one} if kept else {}  # fmt: skip
@@ -199,7 +207,9 @@ class PixelCache:
         if stored is None:
             known_facts = [read[i] if i in read else _fact(*reused[i]) for i in range(len(images))]
             _copy(reused, building / IMAGES)
-            facts = as_facts([replace(fact, content=content[i]) for i, fact in enumerate(known_facts)])
+            for i in unreadable:
+                known_facts[i] = known_facts[i]._replace(content="")
+            facts = as_facts(known_facts)
             stored = finish(building, path, facts, input)
         self._forget(stamps.replace_folder(path.name, input.digest), stamps)
         stamps.write(images, marks, content)
@@ -227,7 +237,7 @@ class PixelCache:
 
 
 def _fact(stored: Stored, row: int) -> Fact:
-    return Fact(**{field.name: getattr(stored.facts, field.name)[row].item() for field in fields(Fact)})
+    return Fact(*(getattr(stored.facts, name)[row].item() for name in Fact._fields))
 
 
 def _copy(reused: dict[int, tuple[Stored, int]], target: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,15 +13,15 @@ from medexp.data.cache.reading import cpus, read_image
 from medexp.data.source import Images
 from medexp.types import InputSpec
 
-_RESIDENT = 64 * 2**20  # bytes of the map that may stay in memory beside the system's own cache
-_AROUND = 2 * 2**20  # that a read of one image may bring in: the kernel maps up to a huge page around a fault
+_MAPPED = 128 * 2**20  # bytes: a larger file is not mapped, see MappedPixels
 
 
 class MappedPixels:
     """Images in a `.npy` file, memory-mapped.
 
-    Pages that were read are given back to the system at once: they stay in its cache, and the process does not grow to
-    the size of the file.
+    Of a file of more than 128 MiB, rows are read one by one instead: each fault of a map brings in up to a huge page
+    (2 MiB), so that a random batch would make the process as large as the file, and giving pages back after each batch
+    costs more than reading the rows.
 
     Args:
         path: of the file, shape (m, *input.shape).
@@ -33,12 +33,11 @@ class MappedPixels:
         mapped = np.load(path, mmap_mode="r")
         if mapped.shape[1:] != input.shape or mapped.dtype != input.dtype:
             raise ValueError(f"{path.name} holds {mapped.dtype} {mapped.shape}, not {input.dtype} {input.shape}")
-        self._map: mmap.mmap = mapped._mmap
-        self._images = np.asarray(mapped)
+        self._images = np.asarray(mapped) if mapped.nbytes <= _MAPPED else None
+        self._file = path.open("rb", buffering=0)
+        self._offset = mapped.offset
         self._rows = rows
         self._input = input
-        small = mapped.nbytes <= _RESIDENT
-        self._at_a_time = None if small else max(1, _RESIDENT // (_AROUND + mapped.nbytes // len(mapped)))
 
     @property
     def input(self) -> InputSpec:
@@ -51,16 +50,18 @@ class MappedPixels:
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Return the images of `rows`, `input.dtype`, shape (rows, *input.shape), as a new array."""
         places = self._rows[rows]
-        if self._at_a_time is None:
-            taken = np.asarray(self._images[places])
-            taken[places < 0] = 0
-            return taken
-        taken = np.empty((len(places), *self._input.shape), dtype=self._input.dtype)
-        for start in range(0, len(places), self._at_a_time):
-            part = slice(start, start + self._at_a_time)
-            np.take(self._images, places[part], axis=0, out=taken[part], mode="clip")
-            self._map.madvise(mmap.MADV_DONTNEED)
+        mapped = self._images
+        taken = self._read(places) if mapped is None else mapped.take(places, axis=0, mode="wrap")
         taken[places < 0] = 0
+        return taken
+
+    def _read(self, places: np.ndarray) -> np.ndarray:
+        taken = np.empty((len(places), *self._input.shape), dtype=self._input.dtype)
+        size = taken[:1].nbytes
+        target, file = taken.reshape(-1).view(np.uint8).data, self._file.fileno()
+        for start, place in zip(range(0, taken.nbytes, size), places.tolist(), strict=True):
+            if place >= 0 and os.preadv(file, [target[start : start + size]], self._offset + place * size) != size:
+                raise OSError(f"{self._file.name} ends before row {place}")
         return taken
 
 

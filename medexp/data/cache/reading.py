@@ -9,11 +9,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,13 @@ from medexp.imaging.prepare import prepare
 from medexp.imaging.read import Prepared, read
 from medexp.types import InputSpec
 
-_CHUNK = 64  # images that a process takes at a time
-_START_SECONDS = {"fork": 0.1, "spawn": 2.0}  # of a pool; less work than that is done here
+_SAMPLE = 8  # images that tell how long all will take
+_CHUNK, _CHUNK_SECONDS = 64, 0.05  # images, or the time for them, that a process takes at once
+_START_SECONDS = {"fork": 0.1, "spawn": 1.0}  # of a pool; less work than that is done here
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One row of `Facts`."""
+class Fact(NamedTuple):
+    """One row of `Facts`; a tuple, because there is one for each image and it travels between processes."""
 
     content: str
     pixels: str
@@ -59,7 +59,7 @@ def read_image(images: Images, i: int, input: InputSpec) -> tuple[np.ndarray, Fa
         content = hashlib.sha256(data).hexdigest()
         found = read(data, input, name=images.name(i))
         size = len(data)
-    pixels = hashlib.sha256(found.pixels.tobytes()).hexdigest()
+    pixels = hashlib.sha256(np.ascontiguousarray(found.pixels).data).hexdigest()
     return found.pixels, Fact(
         content, pixels, found.format, found.mode, found.width, found.height, found.bits, size, ""
     )
@@ -78,7 +78,7 @@ def _prepare_array(pixels: np.ndarray, input: InputSpec) -> Prepared:
 
 def as_facts(rows: Sequence[Fact]) -> Facts:
     """Return the columns of `rows`."""
-    return Facts(**{field.name: np.array([getattr(row, field.name) for row in rows]) for field in fields(Fact)})
+    return Facts(**{name: np.array(column) for name, column in zip(Fact._fields, zip(*rows, strict=True), strict=True)})
 
 
 class Reader:
@@ -109,41 +109,51 @@ class Reader:
             DataError: a process that decodes was killed.
         """
         found: dict[int, Fact] = {}
-        start, told = time.perf_counter(), 0
+        start = time.perf_counter()
         method = "fork" if _may_fork() else "spawn"
-        for place, i in enumerate(rows):
+        for place, i in enumerate(rows, 1):
             found[i] = self._task(i)
-            if place % _CHUNK == _CHUNK - 1:
-                progress(len(found) - told)
-                told = len(found)
-                seconds_left = (time.perf_counter() - start) / len(found) * (len(rows) - len(found))
-                if self._workers > 1 and seconds_left > _START_SECONDS[method] and self._task.can_move:
-                    break
-        progress(len(found) - told)
-        rest = rows[len(found) :]
-        for chunk, facts in self._in_processes(rest, method) if rest else ():
-            found.update(zip(chunk, facts, strict=True))
-            progress(len(chunk))
+            progress(1)
+            each = (time.perf_counter() - start) / place
+            left = len(rows) - place
+            if (
+                place % _SAMPLE == 0
+                and self._workers > 1
+                and self._task.can_move
+                and left * each > _START_SECONDS[method]
+            ):
+                chunk = max(1, min(_CHUNK, int(_CHUNK_SECONDS / each)))
+                self._read_in_processes(rows[place:], chunk, method, found, progress)
+                break
         return found
 
-    def _in_processes(self, rows: Sequence[int], method: str) -> Iterator[tuple[Sequence[int], list[Fact]]]:
-        chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+    def _read_in_processes(
+        self, rows: Sequence[int], chunk: int, method: str, found: dict[int, Fact], progress: Callable[[int], None]
+    ) -> None:
+        """Other processes take chunks from the front, this one from the back: it need not wait for them to start."""
+        chunks = [rows[i : i + chunk] for i in range(0, len(rows), chunk)]
         pool = ProcessPoolExecutor(
-            min(self._workers, len(chunks)),
+            min(self._workers - 1, len(chunks)),
             mp_context=multiprocessing.get_context(method),
             initializer=_start_process,
             initargs=(self._task, os.getpid()),
         )
         try:
-            pending: dict[Future[list[Fact]], Sequence[int]] = {pool.submit(_read_chunk, c): c for c in chunks}
-            while pending:
-                done, _ = wait(pending, return_when="FIRST_COMPLETED")
-                for future in done:
-                    yield pending.pop(future), future.result()
+            futures = [pool.submit(_read_chunk, part) for part in chunks]
+            theirs, mine = 0, len(chunks) - 1
+            while theirs <= mine:
+                if futures[theirs].done() or not futures[mine].cancel():
+                    facts = futures[theirs].result()
+                    place, theirs = theirs, theirs + 1
+                else:
+                    facts = [self._task(i) for i in chunks[mine]]
+                    place, mine = mine, mine - 1
+                found.update(zip(chunks[place], facts, strict=True))
+                progress(len(facts))
         except BrokenProcessPool as error:
             raise DataError(
                 "A process that decodes images was ended from outside, probably for want of memory. Received: "
-                f"{self._workers} processes. Use fewer: data.cache.workers=1"
+                f"data.cache.workers={self._workers}. Use fewer: data.cache.workers=1"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -154,7 +164,7 @@ class _Task:
 
     def __init__(self, images: Images, input: InputSpec, stop_at_deeper: bool, target: Path | None) -> None:
         self._images, self._input, self._stop, self._target = images, input, stop_at_deeper, target
-        self._array: np.ndarray | None = None
+        self._file: int | None = None
         self.can_move = True  # pixels in memory are not sent to other processes
 
     def __call__(self, i: int) -> Fact:
@@ -166,13 +176,15 @@ class _Task:
             raise DeeperImageError
         self.can_move = fact.format != "ARRAY"
         if self._target is not None:
-            if self._array is None:
-                self._array = np.asarray(np.lib.format.open_memmap(self._target, mode="r+"))
-            self._array[i] = pixels
+            if self._file is None:  # writing to a map would cost a fault for each page
+                self._offset = np.load(self._target, mmap_mode="r").offset
+                self._file = os.open(self._target, os.O_WRONLY)
+            data = np.ascontiguousarray(pixels).data.cast("B")
+            os.pwrite(self._file, data, self._offset + i * len(data))
         return fact
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_array": None}
+        return {**self.__dict__, "_file": None}
 
 
 def _unreadable(images: Images, i: int, error: DataError) -> Fact:

@@ -32,11 +32,10 @@ class Stamps:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             pass
 
-    def contents(self, images: Images) -> tuple[list[str], list[str]]:
-        """Return for each image its stamp now, and its content, "" where that is not known."""
-        stamps = [images.stamp(i) or "" for i in range(len(images))]
+    def contents(self, images: Images, stamps: list[str]) -> list[str]:
+        """Return the content of each image that has this stamp, "" where that is not known."""
         known = self._known
-        return stamps, [known.get((images.name(i), stamp), "") if stamp else "" for i, stamp in enumerate(stamps)]
+        return [known.get((images.name(i), stamp), "") if stamp else "" for i, stamp in enumerate(stamps)]
 
     def replace_folder(self, name: str, preprocessing: str) -> list[str]:
         """Note that the folder `name` holds the images prepared so; return the names of those it replaces."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Stored:
         return self.path / IMAGES
 
 
-def folder_name(content: list[str], input: InputSpec) -> str:
+def folder_name(content: Sequence[str], input: InputSpec) -> str:
     """Name a folder: digest of the data (order, names and repetitions do not matter), digest of the preprocessing.
 
     Images without a content, which cannot be read now, do not count.
