@@ -154,6 +154,7 @@ def test_a_plain_value_in_an_experiment_file_is_found_to_change_the_label_only(s
     assert "- override /data.aug: strong" in done.stderr
 
 
+@pytest.mark.slow
 def test_efficientnet_with_strong_augmentation_trains(script: Script, outputs: Path) -> None:
     done = script(
         "train", "model=efficientnet", "data.aug=strong", "data.patients=24", "data.size=32", "data.input.height=32",
