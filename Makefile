@@ -33,11 +33,11 @@ serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
 	$(BIN)/python -m serve
 
 test: $(STAMP) test-system  ## the tests, under 12 minutes on two cores
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
 test-slow: $(STAMP) test-system  ## all tests, those on the JAX backend too
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-jax.lock
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
 
 test-system:  # a browser for the test of the page; without one that test says why it is skipped
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
