@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from medexp.types import InputSpec
 
 _SAMPLE = 8  # images that tell how long all will take
 _CHUNK, _CHUNK_SECONDS = 64, 0.05  # images, or the time for them, that a process takes at once
+_AHEAD = 3  # chunks for each process that are asked for before they are needed
 _START_SECONDS = {"fork": 0.1, "spawn": 1.0}  # of a pool; less work than that is done here
 
 
@@ -139,16 +141,19 @@ class Reader:
             initargs=(self._task, os.getpid()),
         )
         try:
-            futures = [pool.submit(_read_chunk, part) for part in chunks]
-            theirs, mine = 0, len(chunks) - 1
-            while theirs <= mine:
-                if futures[theirs].done() or not futures[mine].cancel():
-                    facts = futures[theirs].result()
-                    place, theirs = theirs, theirs + 1
+            waiting = deque(chunks)
+            flying: deque[tuple[Sequence[int], Future[list[Fact]]]] = deque()
+            while waiting or flying:
+                while waiting and len(flying) < _AHEAD * self._workers:
+                    part = waiting.popleft()
+                    flying.append((part, pool.submit(_read_chunk, part)))
+                if waiting and not flying[0][1].done():
+                    part = waiting.pop()
+                    facts = [self._task(i) for i in part]
                 else:
-                    facts = [self._task(i) for i in chunks[mine]]
-                    place, mine = mine, mine - 1
-                found.update(zip(chunks[place], facts, strict=True))
+                    part, future = flying.popleft()
+                    facts = future.result()
+                found.update(zip(part, facts, strict=True))
                 progress(len(facts))
         except BrokenProcessPool as error:
             raise DataError(

@@ -49,8 +49,8 @@ class Stamps:
         return frozenset(self._folders)
 
     def write(self, images: Images, stamps: list[str], content: list[str]) -> None:
-        """Replace the file in one step: images without a stamp, or without a content, are left out."""
-        rows = [i for i, stamp in enumerate(stamps) if stamp and content[i]]
+        """Replace the file in one step: images without a stamp are left out, and "" is a content that is not known."""
+        rows = [i for i, stamp in enumerate(stamps) if stamp]
         columns: dict[str, Any] = {
             "names": np.array([images.name(i) for i in rows], dtype=str),
             "stamps": np.array([stamps[i] for i in rows], dtype=str),

@@ -184,3 +184,15 @@ def test_the_order_of_batches_depends_on_the_seed_of_the_data_alone(tmp_path: Pa
         fit(tmp_path / str(seed), seed=seed, data=data, trainer=Trainer(max_epochs=1), augment=False)
         orders.append(data.batches.seen[:4])
     assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_each_epoch_sees_the_images_in_its_own_order(augment: bool, tmp_path: Path) -> None:
+    data = Data(seed=5)
+    fit(tmp_path, data=data, augment=augment)
+    expected = []
+    for epoch in range(3):
+        alone = Recording(5, limit=None)
+        alone.start_epoch(epoch)
+        expected += [alone[i][0].tobytes() for i in range(len(alone))]
+    assert data.batches.seen[-len(expected) :] == expected

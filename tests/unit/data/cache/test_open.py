@@ -261,6 +261,7 @@ def test_where_eight_bits_fit_and_sixteen_do_not_nothing_of_eight_is_kept(tmp_pa
 
     streamed = pixels(4 * 64 * 1.5)
     assert streamed.dtype == np.uint16
+    assert not list(tmp_path.rglob("images.npy"))
     assert (pixels(1e9) == streamed).all()
 
 
