@@ -15,7 +15,7 @@ from medexp.errors import ConfigError
 
 Typed = TypeVar("Typed", bound=BaseModel)
 SCHEMAS: dict[str, type[BaseModel]] = {"train": TrainConfig, "audit": AuditScriptConfig}
-NODES = ("augmentation", "model", "optimizer", "schedule", "trainer", "logger")
+NODES = ("augmentation", "model", "loss", "optimizer", "schedule", "trainer", "logger")
 
 
 def load(cfg: DictConfig) -> TrainConfig:
@@ -117,11 +117,18 @@ def _node_problems(plain: Mapping[str, Any]) -> Iterator[str]:
     data = plain.get("data")
     if isinstance(data, Mapping):
         yield from check_node("data", data["source"])
-    callbacks = plain.get("callbacks")
-    if isinstance(callbacks, Mapping):
-        for name, node in callbacks.items():
-            if node is not None:
-                yield from check_node(f"callbacks.{name}", node if isinstance(node, Mapping) else {})
+    yield from _callback_problems("callbacks", plain.get("callbacks"))
+    finetuning = plain.get("finetuning")
+    phases = finetuning.get("phases") if isinstance(finetuning, Mapping) else None
+    for name, phase in phases.items() if isinstance(phases, Mapping) else ():
+        if isinstance(phase, Mapping):
+            yield from _callback_problems(f"finetuning.phases.{name}.callbacks", phase.get("callbacks"))
+
+
+def _callback_problems(path: str, callbacks: Any) -> Iterator[str]:
+    for name, node in callbacks.items() if isinstance(callbacks, Mapping) else ():
+        if node is not None:
+            yield from check_node(f"{path}.{name}", node if isinstance(node, Mapping) else {})
 
 
 def _label_problems(plain: Mapping[str, Any]) -> Iterator[str]:

@@ -56,6 +56,7 @@ class RuntimeConfig(Shell):
     """The process: Keras backend and what the console shows (the log file always has everything)."""
 
     backend: Literal["tensorflow"]
+    deterministic: bool
     console_level: Literal["INFO", "WARNING", "ERROR"]
 
 
@@ -154,6 +155,8 @@ class DataConfig(Shell):
     classes: Annotated[list[Name], Field(min_length=2)] | None
     positive: Name | None
     batch_size: Positive
+    sampling: Literal["shuffle", "balanced"]
+    workers: Positive
     input: InputConfig
     split: SplitConfig
     fold: Annotated[int, Field(ge=0)] | None
@@ -193,6 +196,30 @@ class AuditConfig(Shell):
     min_per_class: Positive
 
 
+class PhaseConfig(Shell):
+    """A part of a training: which layers, how long, at which peak learning rate."""
+
+    duration: Name
+    train: Name | Annotated[float, Field(gt=0, le=1)]
+    batch_norm: Literal["train", "freeze"]
+    learning_rate: Annotated[float, Field(gt=0)] | None
+    start: Literal["last", "best"]
+    callbacks: dict[str, Node | None]
+
+
+class FinetuningConfig(Shell):
+    """Phases by name, in their order (null leaves one out), and how the learning rate falls towards the input."""
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None
+    phases: dict[str, PhaseConfig | None]
+
+    @model_validator(mode="after")
+    def _trains(self) -> FinetuningConfig:
+        if not any(self.phases.values()):
+            raise ValueError("at least one phase is needed. Override: finetuning=none")
+        return self
+
+
 class TrainConfig(Shell):
     """Everything that `scripts/train.py` takes."""
 
@@ -207,8 +234,10 @@ class TrainConfig(Shell):
     audit: AuditConfig
     augmentation: Node
     model: Node
+    loss: Node
     optimizer: Node
     schedule: Node
+    finetuning: FinetuningConfig
     trainer: Node
     callbacks: dict[str, Node | None]
     logger: Node

@@ -140,6 +140,7 @@ def classifier_module(config: TrainConfig) -> ClassifierModule:
 
     return ClassifierModule(
         network=instantiate("model", config.model),
+        loss=instantiate("loss", config.loss),
         optimizer=instantiate("optimizer", config.optimizer),
         schedule=instantiate("schedule", config.schedule),
     )

@@ -13,6 +13,7 @@ from medexp.models.metrics import MeanAUC, binary_accuracy, grade_accuracy
 from medexp.types import DataSpec, Task
 
 Network = Callable[[DataSpec], keras.Model]
+Loss = Callable[[DataSpec], keras.losses.Loss]
 Schedule = Callable[..., Any]
 
 
@@ -21,18 +22,22 @@ class ClassifierModule:
 
     Args:
         network: a function from DataSpec to keras.Model.
+        loss: a function from DataSpec to a Keras loss.
         optimizer: a partial of a Keras optimizer that holds `learning_rate`, the peak.
-        schedule: a function from (learning_rate, total_steps) to a Keras learning-rate schedule.
+        schedule: a function from (learning_rate, total_steps, steps_per_epoch) to a Keras learning-rate schedule.
 
     Raises:
         ConfigError: the learning rate is not positive.
     """
 
-    def __init__(self, *, network: Network, optimizer: partial[keras.Optimizer], schedule: Schedule) -> None:
+    def __init__(
+        self, *, network: Network, loss: Loss, optimizer: partial[keras.Optimizer], schedule: Schedule
+    ) -> None:
         peak = optimizer.keywords["learning_rate"]
         if not peak > 0:
             raise ConfigError(f"optimizer.learning_rate: should be larger than 0. Received: {peak}.")
         self._network = network
+        self._loss = loss
         self._optimizer = optimizer
         self._schedule = schedule
 
@@ -40,18 +45,35 @@ class ClassifierModule:
         """Return the untrained network for `spec`."""
         return self._network(spec)
 
-    def compile_args(self, spec: DataSpec, total_steps: int) -> dict[str, Any]:
+    def compile_args(
+        self,
+        spec: DataSpec,
+        network: keras.Model,
+        *,
+        total_steps: int,
+        steps_per_epoch: int,
+        learning_rate: float | None = None,
+    ) -> dict[str, Any]:
         """Return new loss, optimizer and metrics (`accuracy`, `auc`) for `keras.Model.compile`.
 
         `auc` is the area under the ROC curve, of the positive class of a binary task; else the mean: over classes,
         each against the rest, or over the cut points between grades (MeanAUC). `accuracy` is the share of images
         with the right class or grade; for multi-label the share of right answers, an answer for each image and class.
+
+        Args:
+            spec: facts of the data.
+            network: what is trained; which of its layers are is decided already.
+            total_steps: batches of this phase of the training.
+            steps_per_epoch: batches of an epoch.
+            learning_rate: the peak; None for the optimizer's own.
         """
-        rate = self._schedule(learning_rate=self._optimizer.keywords["learning_rate"], total_steps=total_steps)
-        softmax = spec.task == "multiclass"
-        loss = keras.losses.CategoricalCrossentropy() if softmax else keras.losses.BinaryCrossentropy()
+        rate = self._schedule(
+            learning_rate=learning_rate or self._optimizer.keywords["learning_rate"],
+            total_steps=total_steps,
+            steps_per_epoch=steps_per_epoch,
+        )
         metrics = [_accuracy(spec.task), MeanAUC(spec.outputs)]
-        return {"loss": loss, "optimizer": self._optimizer(learning_rate=rate), "metrics": metrics}
+        return {"loss": self._loss(spec), "optimizer": self._optimizer(learning_rate=rate), "metrics": metrics}
 
 
 def _accuracy(task: Task) -> keras.Metric:

@@ -27,7 +27,15 @@ class Module(Protocol):
     def build(self, spec: DataSpec) -> keras.Model:
         """The untrained network."""
 
-    def compile_args(self, spec: DataSpec, total_steps: int) -> dict[str, Any]:
+    def compile_args(
+        self,
+        spec: DataSpec,
+        network: keras.Model,
+        *,
+        total_steps: int,
+        steps_per_epoch: int,
+        learning_rate: float | None = None,
+    ) -> dict[str, Any]:
         """New loss, optimizer and metrics."""
 
 
@@ -108,7 +116,8 @@ class Trainer:
         network = module.build(data.spec)
         augmentation = tuple(augmentation)
         model = AugmentedModel(network, augmentation, compiled=self._jit_compile) if augmentation else network
-        model.compile(**module.compile_args(data.spec, steps * self._max_epochs), jit_compile=self._jit_compile)
+        recipe = module.compile_args(data.spec, network, total_steps=steps * self._max_epochs, steps_per_epoch=steps)
+        model.compile(**recipe, jit_compile=self._jit_compile)
         logger.info("training %s, %s parameters, %d steps an epoch", network.name, f"{network.count_params():,}", steps)
 
         folder.mkdir(parents=True, exist_ok=True)
