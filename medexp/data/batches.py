@@ -37,13 +37,15 @@ class Batches(keras.utils.PyDataset):
         self._pixels, self._rows, self._targets = pixels, rows, targets
         self._batch_size, self._seed, self._limit = batch_size, shuffle_seed, limit
         self._epoch = 0
+        self._skip = 0
         self._order = self._shuffled()
 
     def __len__(self) -> int:
         every = -(-len(self._rows) // self._batch_size)
-        return every if self._limit is None else min(self._limit, every)
+        return (every if self._limit is None else min(self._limit, every)) - self._skip
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        index += self._skip
         order = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         return scale(self._pixels.take(self._rows[order])), self._targets[order]
 
@@ -52,9 +54,14 @@ class Batches(keras.utils.PyDataset):
         """Whose order it is, from 0."""
         return self._epoch
 
-    def start_epoch(self, epoch: int) -> None:
-        """Take the order of `epoch`, from 0, whatever was read before: the trainer calls it."""
+    def start_epoch(self, epoch: int, *, skip: int = 0) -> None:
+        """Take the order of `epoch`, from 0, whatever was read before: the trainer calls it.
+
+        Without its first `skip` batches, where a training goes on in the middle of an epoch: the batches that are left
+        count from 0.
+        """
         self._epoch = epoch
+        self._skip = skip
         self._order = self._shuffled()
 
     def _shuffled(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -44,6 +44,21 @@ class ClassifierModule:
     def build(self, spec: DataSpec) -> keras.Model:
         """Return the untrained network for `spec`."""
         return self._network(spec)
+
+    def freeze(self, network: keras.Model, *, train: str | float, batch_norm: Literal["train", "freeze"]) -> int:
+        """Decide which layers of the network learn, until the next call; return how many parameters do.
+
+        Args:
+            network: is changed; compile it afterwards.
+            train: `all`, `head`, the name of the first layer that learns, or a share of the layers with weights.
+            batch_norm: `freeze` keeps all statistics and scales of batch normalisation as they are.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        from medexp.models.freezing import freeze
+
+        return freeze(network, train=train, batch_norm=batch_norm)
 
     def compile_args(
         self,
