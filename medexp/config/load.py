@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import AuditScriptConfig, AugmentedDataConfig, PromoteConfig, TrainConfig
+from medexp.config.schema import AuditScriptConfig, AugmentedDataConfig, PromoteConfig, ReproduceConfig, TrainConfig
 from medexp.errors import ConfigError
 
 Typed = TypeVar("Typed", bound=BaseModel)
@@ -35,11 +35,12 @@ def load_audit(cfg: DictConfig) -> AuditScriptConfig:
 
 def load_promote(cfg: DictConfig) -> PromoteConfig:
     """Return the configuration of `scripts/promote.py`, typed and checked (ConfigError lists every problem)."""
-    plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [str(k) for k in cfg if k != "hydra"]), resolve=True)
-    try:
-        return PromoteConfig.model_validate(plain)
-    except ValidationError as error:
-        raise ConfigError(report(list(_shell_problems(error, set())))) from error
+    return _load_shell(cfg, PromoteConfig, [str(key) for key in cfg if key != "hydra"])
+
+
+def load_reproduce(cfg: DictConfig) -> ReproduceConfig:
+    """Return the configuration of `scripts/reproduce.py`; places of the run that stand beside it are left out."""
+    return _load_shell(cfg, ReproduceConfig, list(ReproduceConfig.model_fields))
 
 
 def problems_of(cfg: DictConfig, name: str) -> list[str]:
@@ -51,6 +52,13 @@ def report(problems: Sequence[str]) -> str:
     """The text of a ConfigError: how many, then each, numbered."""
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
     return "\n".join([f"The configuration has {count}:", *(f"  {i}. {text}" for i, text in enumerate(problems, 1))])
+
+
+def _load_shell(cfg: DictConfig, schema: type[Typed], keys: list[str]) -> Typed:
+    try:
+        return schema.model_validate(OmegaConf.to_container(OmegaConf.masked_copy(cfg, keys), resolve=True))
+    except ValidationError as error:
+        raise ConfigError(report(list(_shell_problems(error, set())))) from error
 
 
 def _load(cfg: DictConfig, schema: type[Typed]) -> Typed:
@@ -117,12 +125,15 @@ def _node_problems(plain: Mapping[str, Any]) -> Iterator[str]:
     data = plain.get("data")
     if isinstance(data, Mapping):
         yield from check_node("data", data["source"])
-    yield from _callback_problems("callbacks", plain.get("callbacks"))
+    callbacks = plain.get("callbacks")
+    yield from _callback_problems("callbacks", callbacks)
     finetuning = plain.get("finetuning")
     phases = finetuning.get("phases") if isinstance(finetuning, Mapping) else None
     for name, phase in phases.items() if isinstance(phases, Mapping) else ():
-        if isinstance(phase, Mapping):
-            yield from _callback_problems(f"finetuning.phases.{name}.callbacks", phase.get("callbacks"))
+        patches = phase.get("callbacks") if isinstance(phase, Mapping) else None
+        if isinstance(patches, Mapping) and isinstance(callbacks, Mapping):
+            whole = {key: {**(callbacks.get(key) or {}), **patch} for key, patch in patches.items() if patch}
+            yield from _callback_problems(f"finetuning.phases.{name}.callbacks", whole)
 
 
 def _callback_problems(path: str, callbacks: Any) -> Iterator[str]:

@@ -16,14 +16,14 @@ from medexp.config.load import load, load_promote
 from medexp.config.register import CONF, register
 
 COUNTS = {
-    "": 4,
+    "": 5,
     "augmentation": 7,
     "base": 2,
     "callbacks": 2,
     "data": 16,
     "debug": 1,
     "experiment": 1,
-    "finetuning": 1,
+    "finetuning": 3,
     "hydra": 1,
     "logger": 2,
     "loss": 1,
