@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 from medexp.config.flatten import as_composed, flatten, task_overrides
 from medexp.config.schema import AuditScriptConfig, TrainConfig
 from medexp.tracking.base import Run
+from medexp.tracking.code_state import code_patch
 from medexp.tracking.environment import environment
 from medexp.tracking.store import redacted
+
+CONFIG, ENVIRONMENT, PATCH = "config.yaml", "environment.json", "code.patch"
 
 
 def source_tags(script: str) -> dict[str, str]:
@@ -24,13 +28,27 @@ def source_tags(script: str) -> dict[str, str]:
 
 
 def record(config: TrainConfig | AuditScriptConfig, run: Run, folder: Path) -> None:
-    """Write `config.yaml` and `environment.json`, and log parameters, versions, commit, host and seed."""
+    """Write `config.yaml`, `environment.json` and, where the code differs from its commit, `code.patch`.
+
+    Parameters, versions, commit, host and seed are logged.
+    """
     import yaml
 
     text = yaml.safe_dump(_redacted(as_composed(config)), sort_keys=False)
-    (folder / "config.yaml").write_text(text)
-    facts = {"run_id": run.id, "seed": config.seed, **environment(config.paths.root)}
-    (folder / "environment.json").write_text(json.dumps(_redacted(facts), indent=2) + "\n")
+    (folder / CONFIG).write_text(text)
+    ignore = no_code(config)
+    facts = {
+        "run_id": run.id,
+        "seed": config.seed,
+        "deterministic": config.runtime.deterministic,
+        "config": hashlib.sha256(text.encode()).hexdigest(),
+        **environment(config.paths.root, ignore=ignore),
+    }
+    files = [CONFIG, ENVIRONMENT]
+    if facts["git_dirty"] and (patch := code_patch(config.paths.root, ignore=ignore)):
+        (folder / PATCH).write_bytes(redacted(patch).encode(errors="surrogateescape"))
+        files.append(PATCH)
+    (folder / ENVIRONMENT).write_text(json.dumps(_redacted(facts), indent=2) + "\n")
     run.log_params(flatten(config))
     tags = {"medexp.seed": str(config.seed), "medexp.host": facts["host"], "mlflow.user": facts["user"]}
     if facts["git_commit"]:
@@ -38,8 +56,13 @@ def record(config: TrainConfig | AuditScriptConfig, run: Run, folder: Path) -> N
         tags["medexp.git_dirty"] = str(facts["git_dirty"]).lower()
     versions = {f"medexp.version.{name}": version for name, version in facts["versions"].items()}
     run.log_tags({**tags, **versions})
-    for name in ("config.yaml", "environment.json"):
+    for name in files:
         run.log_files(folder / name)
+
+
+def no_code(config: TrainConfig | AuditScriptConfig) -> tuple[Path, ...]:
+    """The folders that a run writes or reads data from: what is in them is no change of the code."""
+    return (config.paths.outputs, config.paths.datasets, config.data.cache.folder)
 
 
 def _redacted(value: Any) -> Any:

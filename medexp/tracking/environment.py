@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import platform
-import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
+from medexp.tracking.code_state import code_state
+from medexp.tracking.machine import machine
+
+LOCK = "requirements.lock"
 PACKAGES = (
     "medexp", "keras", "tensorflow", "numpy", "hydra-core", "mlflow", "scikit-learn", "pillow", "ai-edge-litert",
 )  # fmt: skip
 
 
-def environment(root: Path) -> dict[str, Any]:
-    """Return the git state of the checkout `root`, versions of Python and packages, the host, the command line.
+def environment(root: Path, *, ignore: Sequence[Path] = ()) -> dict[str, Any]:
+    """Return the git state of the checkout `root`, versions of Python and packages, the machine, the command line.
 
     `git_commit` is None where there is no git or no repository; `git_dirty` says that tracked or new files
-    differ from it.
+    differ from it, `git_changes` which, and `git_digest` stands for their content. `lock` is the SHA-256 of
+    requirements.lock, `packages` all that is installed. `machine` is what the last bits of a result depend on.
+
+    Args:
+        root: of the checkout.
+        ignore: folders below it that hold no code, such as outputs.
     """
-    commit = _git(root, "rev-parse", "HEAD")
+    code = code_state(root, ignore=ignore)
     return {
-        "git_commit": commit,
-        "git_branch": _git(root, "rev-parse", "--abbrev-ref", "HEAD") if commit else None,
-        "git_dirty": bool(_git(root, "status", "--porcelain")) if commit else None,
+        "git_commit": code.commit,
+        "git_branch": code.branch,
+        "git_dirty": bool(code.changes) if code.commit else None,
+        "git_changes": list(code.changes),
+        "git_digest": code.digest,
+        "lock": lock_digest(root),
         "versions": {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}},
+        "packages": packages(),
         "host": platform.node(),
         "user": _user(),
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": (facts := machine())["cores"],
+        "machine": facts,
+        "working_directory": str(Path.cwd()),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+def lock_digest(root: Path) -> str | None:
+    """SHA-256 of the lock file of the checkout `root`; None where there is none."""
+    path = root / LOCK
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def packages() -> dict[str, str]:
+    """Every installed distribution by its normalised name, with its version; the first on the path wins."""
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        name = str(distribution.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
+        if name:
+            found.setdefault(name, distribution.version)
+    return dict(sorted(found.items()))
 
 
 def _version(name: str) -> str | None:
