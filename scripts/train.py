@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
 from medexp.config.door import run, user_errors
 from medexp.config.register import CONF, register
+from medexp.config.run_argument import expand_resume
 
 register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    """Run one job; the objective's value is what a sweep compares."""
+    """Run one job, or go on with one; the objective's value is what a sweep compares."""
     with user_errors():
         from medexp.config.load import load
 
-        config = load(cfg)
+        if cfg.resume is None:
+            config = load(cfg)
+            from medexp.experiment.train import train
+
+            return train(config).score
+        from medexp.config.find_run import find_run
+        from medexp.config.saved import load_saved, refuse_finished
+
+        folder = find_run(str(cfg.resume), outputs=Path(cfg.paths.outputs), key="resume")
+        refuse_finished(folder)
+        config = load_saved(folder, cfg)
         from medexp.experiment.train import train
 
-        return train(config).score
+        return train(config, resume=folder).score
 
 
 if __name__ == "__main__":
-    run(main, CONF, "train")
+    run(main, CONF, "train", expand=expand_resume)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,16 +39,17 @@ def user_errors() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
-def run(main: Callable[[], Any], conf: Path, name: str) -> None:
+def run(main: Callable[[], Any], conf: Path, name: str, *, expand: Callable[[Sequence[str]], list[str]] = list) -> None:
     """Start a `hydra.main` function, unless the command line names keys or options that do not exist.
 
     Args:
         main: the decorated function.
         conf: the folder of the configuration.
         name: of its primary file.
+        expand: writes what a user may type as Hydra understands it.
     """
     try:
-        sys.argv[1:] = expand_completion(sys.argv[1:])
+        sys.argv[1:] = expand(expand_completion(sys.argv[1:]))
         check_overrides(conf, name)
     except MedexpError as error:
         _fail(error)

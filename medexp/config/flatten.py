@@ -19,7 +19,7 @@ def as_composed(config: TrainConfig | AuditScriptConfig) -> dict[str, Any]:
 
 def flatten(config: TrainConfig | AuditScriptConfig) -> dict[str, Any]:
     """Return dotted keys, each as on the command line, and their values; lists stay whole."""
-    return dict(_leaves("", as_composed(config)))
+    return dict(leaves("", as_composed(config)))
 
 
 def task_overrides() -> tuple[str, ...]:
@@ -29,9 +29,10 @@ def task_overrides() -> tuple[str, ...]:
     return tuple(item for item in HydraConfig.get().overrides.task if not item.startswith("sweep.parent="))
 
 
-def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys below `prefix` ("" at the top) with their values; lists and empty mappings are values."""
     if isinstance(value, Mapping) and value:
         for key, child in value.items():
-            yield from _leaves(f"{prefix}.{key}" if prefix else str(key), child)
+            yield from leaves(f"{prefix}.{key}" if prefix else str(key), child)
     else:
         yield prefix, value

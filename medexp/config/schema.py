@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Node = dict[str, Any]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -225,6 +225,7 @@ class TrainConfig(Shell):
 
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+    resume: Name | None
     objective: ObjectiveConfig
     tracking: TrackingConfig
     runtime: RuntimeConfig
@@ -241,6 +242,12 @@ class TrainConfig(Shell):
     trainer: Node
     callbacks: dict[str, Node | None]
     logger: Node
+
+    @field_validator("resume")
+    @classmethod
+    def _is_no_part_of_a_configuration(cls, resume: str | None) -> None:
+        if resume is not None:
+            raise ValueError("continues one run by that run's own configuration: alone on the command line, without -m")
 
 
 class StoreConfig(Shell):
@@ -269,6 +276,28 @@ class PromoteConfig(Shell):
         if self.run is not None and self.sweep is not None:
             raise ValueError("run and sweep exclude each other: name a run, or take the best of a sweep")
         return self
+
+
+class StoreUriConfig(Shell):
+    """The tracking store, whose experiments do not matter."""
+
+    uri: str
+
+
+class ReproduceConfig(Shell):
+    """Everything that `scripts/reproduce.py` takes; the rest is the configuration of the run."""
+
+    run: Name | None
+    accept: list[Literal["code", "packages", "machine", "config", "data"]]
+    tracking: StoreUriConfig
+    paths: PathsConfig
+
+    @field_validator("run")
+    @classmethod
+    def _is_named(cls, run: str | None) -> str:
+        if run is None:
+            raise ValueError("which run? python scripts/reproduce.py <run id or its folder>")
+        return run
 
 
 class AuditScriptConfig(Shell):
