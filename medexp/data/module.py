@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from medexp.data.balanced import balanced
 from medexp.data.cache.open import PixelCache, Prepared
 from medexp.data.dataset import Dataset
 from medexp.data.grouping import joined
@@ -78,6 +79,9 @@ class DataModule:
         rule: how images are split.
         seed: of the order of training images.
         cache: where prepared pixels are kept.
+        sampling: which training images an epoch has: `shuffle`, each once; `balanced`, one class as likely as another,
+            see `balanced`.
+        workers: threads that read batches ahead; what is read does not depend on them.
         invariances: what an augmentation must not change.
     """
 
@@ -90,6 +94,8 @@ class DataModule:
         batch_size: int,
         seed: int,
         cache: PixelCache,
+        sampling: Literal["shuffle", "balanced"] = "shuffle",
+        workers: int = 1,
         rule: SplitRule | None = None,
         any_depth: bool = False,
         task: Task | None = None,
@@ -106,6 +112,7 @@ class DataModule:
         self._rule = rule or SplitRule()
         self._seed = seed
         self._cache = cache
+        self._sampling, self._workers = sampling, workers
         self._invariances = invariances or Invariances()
         self._dataset: Dataset | None = None
         self._labels: Labels | None = None
@@ -202,7 +209,7 @@ class DataModule:
         return data.pixels.take(data.rows(split)[:limit])
 
     def train(self, steps: int | None = None) -> Batches:
-        """Training batches, shuffled by (seed, epoch): all, or the first `steps` of each epoch."""
+        """Training batches, sampled by (seed, epoch): all, or the first `steps` of each epoch."""
         return self._batches("train", shuffle_seed=self._seed, limit=steps)
 
     def val(self) -> Batches:
@@ -238,6 +245,7 @@ class DataModule:
         data, labels = self.load(), self._labels
         assert labels is not None
         rows = data.rows(split)
+        drawn = shuffle_seed is not None and self._sampling == "balanced"
         return Batches(
             data.pixels,
             rows,
@@ -245,6 +253,8 @@ class DataModule:
             batch_size=self._batch_size,
             shuffle_seed=shuffle_seed,
             limit=limit,
+            probabilities=balanced(labels.matrix()[rows]) if drawn else None,
+            workers=self._workers,
         )
 
     def _split(self, examples: Examples, prepared: Prepared, readable: np.ndarray) -> np.ndarray:

@@ -44,6 +44,8 @@ def data_module(config: DataConfig, *, seed: int) -> DataModule:
             together=_path(config.split.together),
         ),
         seed=seed,
+        sampling=config.sampling,
+        workers=config.workers,
         cache=PixelCache(config.cache.folder, max_bytes=config.cache.max_gb * 1e9, workers=config.cache.workers),
         invariances=Invariances(**config.invariances.model_dump()),
     )
