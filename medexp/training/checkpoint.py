@@ -48,7 +48,7 @@ class Checkpoints:
         text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         try:
             with new.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{**state.arrays, _FACTS: text})  # type: ignore[arg-type]
+                np.savez(file, allow_pickle=False, **{**state.arrays, _FACTS: text})
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)

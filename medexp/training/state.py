@@ -57,7 +57,7 @@ def capture(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -
                 arrays |= {f"callback/{index}/{name}/{i}": part for i, part in enumerate(parts)}
         states.append({"class": type(callback).__name__, "plain": plain})
     version, numbers, gauss = random.getstate()
-    kind, keys, place, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    kind, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
     arrays["random/numpy"] = np.asarray(keys).copy()
     facts = {
         "callbacks": states,

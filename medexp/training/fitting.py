@@ -1,0 +1,168 @@
+"""One training under way: its phases, one after the other."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from medexp.errors import TrainingError
+from medexp.training.augmented import WithTargets
+from medexp.training.best_weights import BestWeights, prune
+from medexp.training.callbacks import EpochOrder, EpochReport, OnEpoch
+from medexp.training.checkpoint import Checkpoints
+from medexp.training.checkpointer import Checkpointer, Writer
+from medexp.training.course import Course
+from medexp.training.duration import Duration
+from medexp.training.moving_average import MovingAverage
+from medexp.training.phase import Phase
+from medexp.training.protocols import Module
+from medexp.training.reseed import Reseed
+from medexp.training.state import Position, TrainingState
+from medexp.training.stopping import StopRequest
+from medexp.types import DataSpec, FitResult, Objective
+
+logger = logging.getLogger(__name__)
+BEST_WEIGHTS = "best.weights.h5"
+
+
+@dataclass
+class Fitting:
+    """One training under way."""
+
+    module: Module
+    spec: DataSpec
+    network: keras.Model
+    model: keras.Model
+    augmentation: Sequence[keras.layers.Layer]
+    batches: Any
+    steps: int
+    val: keras.utils.PyDataset
+    objective: Objective
+    on_epoch: OnEpoch
+    seed: int
+    folder: Path
+    checkpoints: Checkpoints
+    every: Duration
+    jit_compile: bool
+    stop: StopRequest
+    course: Course
+    epochs: list[int]
+    told: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self._phase, self._phase_began = 0, 0
+        self._start = time.perf_counter()
+        self._before = self.course.seconds
+        self._writer = Writer(self.checkpoints, facts=self._facts, on_written=self._forget)
+
+    def run(self, index: int, phase: Phase, state: TrainingState | None) -> None:
+        """Train one phase, from its beginning or from a state within it."""
+        if state is None and phase.start == "best" and self.course.best:
+            self.network.load_weights(self.course.best[0].path(self.folder))
+        parameters = self.module.freeze(self.network, train=phase.train, batch_norm=phase.batch_norm)
+        epochs = self.epochs[index]
+        recipe = self.module.compile_args(
+            self.spec,
+            self.network,
+            total_steps=self.steps * epochs,
+            steps_per_epoch=self.steps,
+            learning_rate=phase.learning_rate,
+        )
+        self.model.compile(**recipe, jit_compile=self.jit_compile)
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.model.test_on_batch(*self.val[0])  # makes the variables of the metrics, which a state has, too
+        logger.info(
+            "phase %s: %s of %s parameters of %s learn, %d epochs of %d steps",
+            phase.name, f"{parameters:,}", f"{self.network.count_params():,}", self.network.name, epochs, self.steps,
+        )  # fmt: skip
+        self._phase = index
+        self._phase_began = len(self.course.history) if state is None else state.facts["phase_began"]
+        if state is None and index:
+            state = self._writer.state(Position(self._phase_began), self.model, phase.callbacks)
+            self._writer.write(state)
+            state = None
+        self.stop.obey()
+        while True:
+            go_on = self._fit(phase, state)
+            if go_on is None:
+                return
+            state = go_on
+
+    def _fit(self, phase: Phase, state: TrainingState | None) -> TrainingState | None:
+        """Call Keras' `fit` once; return the state to go on from where that was the rest of an epoch."""
+        at = state.position if state else Position(self._phase_began)
+        end = self._phase_began + self.epochs[self._phase]
+        self.batches.start_epoch(at.epoch, skip=at.step)
+        checkpointer = Checkpointer(
+            self._writer,
+            phase.callbacks,
+            every=self.every,
+            steps_per_epoch=self.steps,
+            epochs=(self._phase_began, end),
+            resume=state,
+            stop=self.stop,
+        )
+        ahead = sum(self.epochs[self._phase + 1 :])
+        monitors = [m for c in phase.callbacks if isinstance(m := getattr(c, "monitor", None), str)]
+        self.model.fit(
+            WithTargets(self.batches) if self.augmentation else self.batches,
+            validation_data=self.val,
+            initial_epoch=at.epoch,
+            epochs=at.epoch + 1 if at.step else end,
+            shuffle=False,  # Keras would shuffle the batches by Python's global random numbers
+            callbacks=[
+                EpochOrder(self.batches, at),
+                Reseed(seed=self.seed, augmentation=self.augmentation, network=self.network),
+                EpochReport(
+                    epochs=end + ahead,
+                    objective=self.objective,
+                    monitors=monitors,
+                    on_epoch=self.on_epoch,
+                    course=self.course,
+                ),
+                BestWeights(self.network, self.folder, objective=self.objective, course=self.course, keep=1),
+                *phase.callbacks,
+                MovingAverage(),
+                checkpointer,
+            ],
+            verbose=0,
+        )
+        return None if self.model.stop_training else checkpointer.after_epoch
+
+    def finish(self, phases: int) -> FitResult:
+        """Put the best weights in their place, and remember that there is nothing more to train."""
+        if not self.course.best:
+            raise TrainingError(
+                f"No epoch gave a finite {self.objective.metric}. Received: {len(self.course.history)} epochs. "
+                "Train longer (trainer.max_epochs), or choose another objective.metric"
+            )
+        best, path = self.course.best[0], self.folder / BEST_WEIGHTS
+        shutil.copyfile(best.path(self.folder), path)
+        self._phase = phases
+        seconds = self._seconds()
+        self._writer.write(TrainingState(Position(len(self.course.history)), {}, self._facts()))
+        self.stop.obey()
+        history = tuple(self.course.history)
+        return FitResult(history, best.epoch, path, seconds)
+
+    def _facts(self) -> dict[str, Any]:
+        course = Course(self.course.history, self.course.best, self._seconds())
+        return {
+            "phase": self._phase,
+            "phase_began": self._phase_began,
+            "course": course.facts(),
+            "told": self.told,
+        }
+
+    def _forget(self) -> None:
+        prune(self.folder, set(self.course.best))
+
+    def _seconds(self) -> float:
+        return self._before + time.perf_counter() - self._start
