@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from medexp.experiment import results
 from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import Execution, recorded
-from medexp.tracking.base import Tracker
+from medexp.tracking.base import Run, Tracker
 from medexp.types import Invariances, Objective, RunResult
 
 if TYPE_CHECKING:
@@ -25,24 +25,37 @@ logger = logging.getLogger(__name__)
 RESULT, SPLIT = "result.json", "split.csv"
 
 
-def train(config: TrainConfig) -> RunResult:
+def train(
+    config: TrainConfig,
+    *,
+    tags: Mapping[str, str] | None = None,
+    then: Callable[[RunResult, Run], None] | None = None,
+) -> RunResult:
     """Train, test, record and export one variant, as `config` says.
 
     Everything is named by one run id: the folder `outputs/runs/<run id>` with its log and `result.json`, and
     the run in the tracking store, which is closed as finished, failed or killed whatever happens.
+
+    Args:
+        config: what `scripts/train.py` composed.
+        tags: of the run, beside its own.
+        then: called with the result and the run while that is open: what it logs belongs to the run.
 
     Raises:
         MedexpError: what a user can mend. Anything unexpected becomes a TrainingError that names the log,
             where the traceback is.
     """
     tracker: Tracker = instantiate("logger", config.logger)
-    tags = {
+    all_tags = {
         **source_tags("scripts/train.py"),
         "medexp.objective": config.objective.metric,
         "medexp.objective_mode": config.objective.mode,
+        **(tags or {}),
     }
-    with recorded(config, tracker, below="runs", tags=tags, parent=config.sweep.parent) as execution:
+    with recorded(config, tracker, below="runs", tags=all_tags, parent=config.sweep.parent) as execution:
         result = _run(config, execution)
+        if then is not None:
+            then(result, execution.run)
     _say(result, tracker, execution, sweeping=config.sweep.parent is not None)
     return result
 
