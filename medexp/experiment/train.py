@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medexp.config.flatten import task_overrides
@@ -13,6 +14,7 @@ from medexp.config.instantiate import instantiate
 from medexp.config.schema import TrainConfig
 from medexp.experiment import results
 from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
+from medexp.experiment.phases import phases
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import Execution, recorded
 from medexp.tracking.base import Run, Tracker
@@ -28,6 +30,7 @@ RESULT, SPLIT = "result.json", "split.csv"
 def train(
     config: TrainConfig,
     *,
+    resume: Path | None = None,
     tags: Mapping[str, str] | None = None,
     then: Callable[[RunResult, Run], None] | None = None,
 ) -> RunResult:
@@ -37,7 +40,8 @@ def train(
     the run in the tracking store, which is closed as finished, failed or killed whatever happens.
 
     Args:
-        config: what `scripts/train.py` composed.
+        config: what `scripts/train.py` composed, or the run's own, read back.
+        resume: the folder of an interrupted run, to go on with it from its last checkpoint.
         tags: of the run, beside its own.
         then: called with the result and the run while that is open: what it logs belongs to the run.
 
@@ -52,15 +56,15 @@ def train(
         "medexp.objective_mode": config.objective.mode,
         **(tags or {}),
     }
-    with recorded(config, tracker, below="runs", tags=all_tags, parent=config.sweep.parent) as execution:
-        result = _run(config, execution)
+    with recorded(config, tracker, below="runs", tags=all_tags, parent=config.sweep.parent, resume=resume) as execution:
+        result = _run(config, execution, resume=resume is not None)
         if then is not None:
             then(result, execution.run)
     _say(result, tracker, execution, sweeping=config.sweep.parent is not None)
     return result
 
 
-def _run(config: TrainConfig, execution: Execution) -> RunResult:
+def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResult:
     run, folder = execution.run, execution.folder
 
     # ---- the process: backend, precision, seeds
@@ -70,10 +74,10 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
     session.load_backend(config.runtime.backend, native_log=execution.log)
     from medexp.data.audit.enforce import enforce
     from medexp.data.policy import allowed
-    from medexp.training.trainer import Trainer
+    from medexp.training.trainer import Trainer, clean
 
     trainer: Trainer = instantiate("trainer", config.trainer)
-    session.reset(seed=config.seed, precision=trainer.precision)
+    session.reset(seed=config.seed, precision=trainer.precision, deterministic=config.runtime.deterministic)
     objective = Objective(config.objective.metric, config.objective.mode)
     module = classifier_module(config)
     augmentation = allowed(
@@ -81,7 +85,8 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
     )
 
     # ---- record what was asked for, before anything can go wrong
-    record(config, run, folder)
+    if not resume:
+        record(config, run, folder)
 
     # ---- data
     data = data_module(config.data, seed=config.seed)
@@ -103,12 +108,14 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
     fit = trainer.fit(
         module,
         data,
+        phases=phases(config),
         objective=objective,
         augmentation=augmentation,
-        callbacks=[instantiate(f"callbacks.{key}", node) for key, node in config.callbacks.items() if node],
         folder=folder,
         on_epoch=lambda epoch, metrics: run.log_metrics(metrics, step=epoch),
         seed=config.seed,
+        resume=resume,
+        abandon=execution.abandon,
     )
 
     # ---- evaluate what will be served: the best weights, in float32, one probability per class
@@ -144,6 +151,7 @@ def _run(config: TrainConfig, execution: Execution) -> RunResult:
     )
     (folder / RESULT).write_text(json.dumps(asdict(result), indent=2, default=str) + "\n")
     run.log_files(folder / RESULT)
+    clean(folder)
     return result
 
 
@@ -156,6 +164,7 @@ def classifier_module(config: TrainConfig) -> ClassifierModule:
         loss=instantiate("loss", config.loss),
         optimizer=instantiate("optimizer", config.optimizer),
         schedule=instantiate("schedule", config.schedule),
+        layer_decay=config.finetuning.layer_decay,
     )
 
 

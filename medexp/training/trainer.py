@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from medexp.errors import ConfigError, TrainingError
 from medexp.training.augmented import AugmentedModel
 from medexp.training.callbacks import OnEpoch
 from medexp.training.checkpoint import FOLDER, Checkpoints
-from medexp.training.course import Course
+from medexp.training.course import WEIGHTS, Course
 from medexp.training.duration import Duration
 from medexp.training.fitting import Fitting
 from medexp.training.phase import Phase
@@ -143,6 +144,12 @@ class Trainer:
                 if index >= reached:
                     training.run(index, phase, state if index == reached else None)
             return training.finish(len(phases))
+
+
+def clean(folder: Path) -> None:
+    """Remove what only a resumption needs: checkpoints, and the weights of single epochs."""
+    for name in (FOLDER, WEIGHTS):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _check(saved: dict[str, Any], told: dict[str, Any]) -> None:
