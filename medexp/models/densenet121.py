@@ -1,0 +1,60 @@
+"""DenseNet-121."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from medexp.models.classifier import classifier
+from medexp.models.image_input import rgb, scaled
+from medexp.models.pretrained import Pretrained
+from medexp.models.published import KERAS, Published
+from medexp.types import DataSpec
+
+PUBLISHED = Published(
+    f"{KERAS}/densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5", "30ee3e1110167f948a6b9946edeeb738"
+)
+
+
+def densenet121(
+    spec: DataSpec,
+    *,
+    name: str = "densenet121",
+    weights: str | None = None,
+    weights_folders: Sequence[str | None] = (),
+    weights_download: str | None = None,
+    dropout: float = 0.2,
+    bn_momentum: float = 0.9,
+) -> keras.Model:
+    """Return DenseNet-121 (Huang et al., 2017) of keras.applications.
+
+    Args:
+        spec: image shape and outputs; a grey image is repeated over the three channels the network expects.
+        name: of the model.
+        weights: `imagenet`, a file of the application without its top or of an earlier run, or None.
+        weights_folders: where the published weights are looked for.
+        weights_download: the folder that a download goes to; None for Keras' cache.
+        dropout: before the last layer.
+        bn_momentum: of every batch normalisation: Keras' 0.99 needs hundreds of steps to forget its start.
+
+    Returns:
+        As `classifier` says; pixels are scaled as its weights expect it.
+
+    Raises:
+        ConfigError: images that are too small, or weights that are not to be had or do not fit.
+    """
+
+    def features(image: keras.KerasTensor) -> keras.KerasTensor:
+        x = scaled(rgb(image), "torch")
+        return keras.applications.DenseNet121(include_top=False, weights=None, input_tensor=x).output
+
+    return classifier(
+        features,
+        spec,
+        name=name,
+        pretrained=Pretrained(weights, weights_folders, weights_download, PUBLISHED),
+        dropout=dropout,
+        smallest=29,
+        bn_momentum=bn_momentum,
+    )
