@@ -279,7 +279,9 @@ class PromoteConfig(Shell):
 
 
 class StoreUriConfig(Shell):
-    """The tracking store, whose experiments do not matter."""
+    """The tracking store alone; what else is said of tracking belongs to the run."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     uri: str
 
