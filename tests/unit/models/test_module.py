@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,19 +12,28 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medexp.errors import ConfigError
+from medexp.models.losses import cross_entropy
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
-from medexp.training.schedules import constant
+from medexp.training.schedules import constant, cosine
 from medexp.types import TASKS, DataSpec, InputSpec, Task
 
+BINARY = DataSpec("d", "binary", ("a", "b"), InputSpec(8, 8, 1), {"train": {"a": 3, "b": 1}}, "", "")
+Schedule = Callable[..., Any]
 
-def module(learning_rate: float = 0.1) -> ClassifierModule:
-    optimizer = partial(keras.optimizers.SGD, learning_rate=learning_rate)
-    return ClassifierModule(network=simple_cnn, optimizer=optimizer, schedule=constant)
+
+def module(learning_rate: float = 0.1, *, schedule: Schedule = constant, **options: Any) -> ClassifierModule:
+    optimizer = partial(keras.optimizers.SGD, learning_rate=learning_rate, **options)
+    return ClassifierModule(network=simple_cnn, loss=cross_entropy, optimizer=optimizer, schedule=schedule)
+
+
+def recipe(spec: DataSpec, network: keras.Model | None = None, **options: Any) -> dict[str, Any]:
+    network = network or simple_cnn(spec, filters=[4])
+    return module(**options).compile_args(spec, network, total_steps=100, steps_per_epoch=10)
 
 
 def metric_of(name: str, spec: DataSpec, targets: np.ndarray, outputs: np.ndarray) -> float:
-    (metric,) = [m for m in module().compile_args(spec, 1)["metrics"] if m.name == name]
+    (metric,) = [m for m in recipe(spec, keras.Sequential())["metrics"] if m.name == name]
     metric.update_state(targets, outputs)
     return float(metric.result())
 
@@ -113,7 +124,7 @@ def test_validation_metrics_of_a_fit_do_not_depend_on_the_batches(task: Task) ->
     keras.utils.set_random_seed(0)
     spec = DataSpec("d", task, ("a", "b") if task == "binary" else ("a", "b", "c"), InputSpec(8, 8, 1), {}, "", "")
     network = simple_cnn(spec, filters=[4])
-    network.compile(**module().compile_args(spec, 1))
+    network.compile(**recipe(spec, network))
     images = np.random.default_rng(0).integers(0, 256, (11, 8, 8, 1)).astype("float32")
     targets = np.tril(np.ones((11, spec.outputs), "float32"), 1)  # an outcome of every task but multi-class
     if task == "multiclass":
@@ -127,7 +138,74 @@ def test_validation_metrics_of_a_fit_do_not_depend_on_the_batches(task: Task) ->
 def test_an_image_that_weighs_twice_counts_twice() -> None:
     spec = DataSpec("d", "binary", ("a", "b"), InputSpec(8, 8, 1), {}, "", "")
     targets, scores = (np.array([row], "float32").T for row in ([0, 0, 1], [0.2, 0.7, 0.5]))
-    weighted, twice = (module().compile_args(spec, 1)["metrics"][1] for _ in range(2))
+    weighted, twice = (recipe(spec, keras.Sequential())["metrics"][1] for _ in range(2))
     weighted.update_state(targets, scores, sample_weight=np.array([1, 2, 1], "float32"))
     twice.update_state(targets[[0, 1, 1, 2]], scores[[0, 1, 1, 2]])
     assert float(weighted.result()) == pytest.approx(float(twice.result())) == pytest.approx(1 / 3)
+
+
+def test_weight_decay_is_for_kernels_alone() -> None:
+    network = simple_cnn(BINARY, filters=[4])
+    for weight in network.trainable_weights:
+        weight.assign(np.ones(weight.shape))
+    optimizer = recipe(BINARY, network, weight_decay=0.5)["optimizer"]
+    optimizer.apply([keras.ops.zeros(weight.shape) for weight in network.trainable_weights], network.trainable_weights)
+    left = {weight.path: float(keras.ops.mean(weight)) for weight in network.trainable_weights}
+    kernels = {path for path in left if path.endswith("kernel")}
+    assert {path for path, value in left.items() if value < 1} == kernels
+    assert [left[path] for path in kernels] == pytest.approx([1 - 0.5 * 0.1] * 2)
+    assert len(left) == len(kernels) + 3  # scale and shift of the norm, bias of the head
+
+
+def test_a_phase_may_have_its_own_peak() -> None:
+    network = simple_cnn(BINARY, filters=[4])
+    args = module().compile_args(BINARY, network, total_steps=100, steps_per_epoch=10, learning_rate=0.02)
+    assert float(args["optimizer"].learning_rate) == pytest.approx(0.02)
+
+
+def test_every_phase_has_an_optimizer_of_its_own() -> None:
+    network = simple_cnn(BINARY, filters=[4])
+    first, second = recipe(BINARY, network)["optimizer"], recipe(BINARY, network)["optimizer"]
+    assert first is not second
+
+
+def test_a_schedule_counts_batches_also_where_gradients_are_gathered() -> None:
+    network = simple_cnn(BINARY, filters=[4])
+    falling = partial(cosine, warmup="10 steps", floor=0.0)
+    optimizer = recipe(BINARY, network, schedule=falling, gradient_accumulation_steps=4)["optimizer"]
+    for _ in range(10):
+        optimizer.apply([keras.ops.ones(w.shape) for w in network.trainable_weights], network.trainable_weights)
+    assert (int(optimizer._iterations), int(optimizer.iterations)) == (10, 2)
+    assert float(optimizer.learning_rate) == pytest.approx(0.1)  # the peak is behind 10 batches, not 10 updates
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"clipnorm": 1.0, "global_clipnorm": 1.0}, r"Only one of `clipnorm`.*Override: optimizer\.clipnorm=null"),
+        ({"momentum": 2.0}, r"momentum.*between \[0, 1\].*Received: .*'momentum': 2.0"),
+        ({"gradient_accumulation_steps": 1}, r"integer >= 2"),
+        ({"use_ema": True, "ema_momentum": 1.5}, r"ema_momentum.*range \[0, 1\]"),
+        ({"beta": 1.0}, "not recognized|unexpected"),
+    ],
+)
+def test_an_optimizer_that_refuses_its_values_says_so_before_there_is_data(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=r"optimizer: SGD refused its values: .*" + said):
+        module(**options)
+
+
+def test_a_schedule_that_is_no_duration_is_refused_before_there_is_data() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.warmup: should be a duration"):
+        module(schedule=partial(cosine, warmup="soon"))
+
+
+def test_the_loss_knows_how_many_images_there_are_of_each_class() -> None:
+    made = ClassifierModule(
+        network=simple_cnn,
+        loss=partial(cross_entropy, class_weights="auto"),
+        optimizer=partial(keras.optimizers.SGD, learning_rate=0.1),
+        schedule=constant,
+    )
+    loss = made.compile_args(BINARY, keras.Sequential(), total_steps=1, steps_per_epoch=1)["loss"]
+    half, one, none = (np.array([[value]], "float32") for value in (0.5, 1, 0))
+    assert float(loss(one, half)) == pytest.approx(3 * float(loss(none, half)))
