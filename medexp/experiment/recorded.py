@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from medexp.errors import ConfigError, MedexpError, TrainingError
 from medexp.logs import FILE_ONLY, run_log
 from medexp.tracking.base import Run, Tracker
 from medexp.tracking.killable import killable
+from medexp.tracking.recording import AFTER_SIGNAL
 
 logger = logging.getLogger(__name__)
 LOG = "run.log"
@@ -29,6 +32,10 @@ class Execution:
     def log(self) -> Path:
         return self.folder / LOG
 
+    def abandon(self) -> None:
+        """Close the run as killed, from any thread: the process is about to end itself."""
+        self.run.abandon()
+
 
 @contextmanager
 def recorded(
@@ -38,21 +45,37 @@ def recorded(
     below: str,
     tags: Mapping[str, str],
     parent: str | None = None,
+    resume: Path | None = None,
 ) -> Iterator[Execution]:
     """Open a run and its folder `<paths.outputs>/<below>/<run id>`.
 
-    The run is closed as finished, failed or killed whatever happens.
+    The run is closed as finished, failed or killed whatever happens. A tracking store that goes away on the way is
+    no error: what it misses waits in the folder.
+
+    Args:
+        config: says where outputs go and what the console shows.
+        tracker: opens the run.
+        below: the folder of such runs, in `paths.outputs`.
+        tags: of a new run; a resumed one keeps those that it has.
+        parent: the id of the sweep.
+        resume: the folder of a run to go on with, under its id and in its log, instead of a new one.
 
     Raises:
         MedexpError: what a user can mend. Anything unexpected becomes a TrainingError that names the log,
             where the traceback is.
     """
     _make(config.paths.outputs)
-    with killable(), tracker.start(config.name, parent=parent, tags=tags) as run:
-        folder = config.paths.outputs / below / run.id
-        folder.mkdir(parents=True)
+    if resume is None:
+        opening = tracker.start(config.name, below=config.paths.outputs / below, parent=parent, tags=tags)
+    else:
+        opening = tracker.resume(resume)
+    with killable(), opening as run:
+        folder = run.folder
         with run_log(folder / LOG, run_id=run.id, console_level=config.runtime.console_level):
+            patience = None
             try:
+                if resume is not None:
+                    logger.info("resumed by process %d on %s", os.getpid(), platform.node())
                 yield Execution(run, folder)
             except MedexpError as error:
                 logger.error("%s: %s", type(error).__name__, error, extra=FILE_ONLY)
@@ -66,9 +89,11 @@ def recorded(
             except BaseException as signal:
                 logger.error("stopped by %s", type(signal).__name__, extra=FILE_ONLY)
                 logger.error("run %s was stopped; its log: %s", run.id, folder / LOG)
+                patience = AFTER_SIGNAL
                 raise
             finally:
-                _keep(run, folder / LOG)
+                run.log_files(folder / LOG)
+                run.drain(patience=patience)  # while the log is open: it says what could not be sent
 
 
 def _make(outputs: Path) -> None:
@@ -76,11 +101,3 @@ def _make(outputs: Path) -> None:
         outputs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot be written ({error.strerror}). Received: {outputs}.") from error
-
-
-def _keep(run: Run, log: Path) -> None:
-    """Copy the log to the store, also after a failure: it must not hide what failed."""
-    try:
-        run.log_files(log)
-    except MedexpError as error:
-        logger.warning("the log could not be copied to the tracking store: %s", error)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-import tempfile
+import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,7 +97,7 @@ def write_results(fit: FitResult, evaluation: Evaluation, data: DataModule, fold
     draw_confusion(evaluation.test, evaluation.thresholds, draw / "confusion_matrix.png")
     plots.draw_roc(evaluation.test, evaluation.thresholds, draw / "roc.png")
     plots.draw_precision_recall(evaluation.test, evaluation.thresholds, draw / "precision_recall.png")
-    (folder / "predictions").mkdir()
+    (folder / "predictions").mkdir(exist_ok=True)
     for predictions in (evaluation.val, evaluation.test):
         predictions.write(
             folder / "predictions" / f"{predictions.split}.csv",
@@ -112,6 +113,7 @@ def export(
     from medexp.imaging.scale import scale
     from medexp.registry.export import export_bundle
 
+    shutil.rmtree(folder / "bundle", ignore_errors=True)  # what a killed run left
     return export_bundle(
         model,
         folder / "bundle",
@@ -134,12 +136,11 @@ def log_model(
     metrics: Mapping[str, float],
     run: Run,
 ) -> str | None:
-    """Record the model with its bundle inside; return its URI."""
+    """Record the model with its bundle inside; return its URI, None where it is not in a store (yet)."""
     from medexp.registry.flavor import write_flavor
 
-    with tempfile.TemporaryDirectory() as scratch:
-        flavor = Path(scratch) / "model"
-        write_flavor(model, bundle.path, flavor)
-        facts = {"model": config.model["name"], "data": config.data.name, "augmentation": config.data.aug}
-        numbers = {f"best_{objective.metric}": metrics[objective.metric], **evaluation.metrics}
-        return run.log_model(flavor, params={**facts, "seed": config.seed}, metrics=numbers)
+    flavor = run.outbox / f"model-{uuid.uuid4().hex[:8]}"  # one of before a crash may be on its way
+    write_flavor(model, bundle.path, flavor)
+    facts = {"model": config.model["name"], "data": config.data.name, "augmentation": config.data.aug}
+    numbers = {f"best_{objective.metric}": metrics[objective.metric], **evaluation.metrics}
+    return run.log_model(flavor, params={**facts, "seed": config.seed}, metrics=numbers)

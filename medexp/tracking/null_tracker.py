@@ -1,26 +1,30 @@
-"""A tracker that records nothing (`logger=none`)."""
+"""A tracker without a store (`logger=none`): runs have their folder and its journal only."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from medexp.tracking.base import Child
-from medexp.types import DataSpec
+from medexp.tracking.entry import Entry
+from medexp.tracking.journalled_run import JournalledRun
+from medexp.tracking.recording import resume_run, start_run
 
 
 class NullTracker:
-    """Gives each run an id, so that its folder has a name, and forgets the rest."""
+    """Gives each run an id, so that its folder has a name."""
 
-    @contextmanager
     def start(
-        self, name: str, *, parent: str | None = None, tags: Mapping[str, str] | None = None
-    ) -> Iterator[NullRun]:
-        """Open a run with a new id."""
-        yield NullRun()
+        self, name: str, *, below: Path, parent: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[JournalledRun]:
+        """Open a new run in the folder `below`/<a new id>."""
+        return start_run(NullStore(), uuid.uuid4().hex, below=below, monitor_every=None)
+
+    def resume(self, folder: Path) -> AbstractContextManager[JournalledRun]:
+        """Open the run in `folder` again (TrackingError: it cannot be)."""
+        return resume_run(NullStore(), folder, monitor_every=None)
 
     def children(self, parent: str) -> tuple[Child, ...]:
         """None are remembered."""
@@ -31,27 +35,15 @@ class NullTracker:
         return "not recorded (logger=none): promote.py cannot see this run"
 
 
-class NullRun:
-    """An open run that is recorded nowhere."""
+class NullStore:
+    """Takes everything and keeps nothing."""
 
-    def __init__(self) -> None:
-        self.id = uuid.uuid4().hex
+    uri = None
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Forget."""
+    def status(self, run_id: str) -> str:
+        """Whatever the journal says."""
+        return "RUNNING"
 
-    def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Forget."""
-
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Forget."""
-
-    def log_data(self, data: DataSpec) -> None:
-        """Forget."""
-
-    def log_files(self, path: Path, folder: str = "") -> None:
-        """Forget."""
-
-    def log_model(self, path: Path, *, params: Mapping[str, Any], metrics: Mapping[str, float]) -> str | None:
+    def send(self, run_id: str, entries: Sequence[Entry], folder: Path) -> str | None:
         """Forget."""
         return None

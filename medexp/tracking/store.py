@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ def open_client(uri: str, *, create: bool = True) -> MlflowClient:
     Raises:
         TrackingError: the server does not answer, the driver is missing, the folder is not writable.
     """
-    if not create and uri.startswith("sqlite:") and not _sqlite_file(uri).is_file():
+    if not create and is_missing_file(uri):
         raise TrackingError(
             f"Nothing is recorded yet. Received: tracking.uri={uri}, and there is no such file. "
             "Train first: python scripts/train.py"
@@ -41,6 +42,10 @@ def open_client(uri: str, *, create: bool = True) -> MlflowClient:
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "0")  # its records go to the run's log like all others
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits minutes for a dead server
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(_TIMEOUT))
+    if uri.startswith("sqlite:"):  # a pool would write on into a file that was deleted
+        os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs what it raises
     os.environ.pop("MLFLOW_RUN_ID", None)  # it would win over every explicit parent
     with store_errors(uri), sole_user(uri):
         from mlflow import MlflowClient
@@ -72,6 +77,11 @@ def experiment_id(client: MlflowClient, uri: str, name: str, artifacts: str) -> 
 def is_database(uri: str) -> bool:
     """Whether `uri` names a database rather than a tracking server."""
     return uri.partition(":")[0].partition("+")[0] in DATABASES
+
+
+def is_missing_file(uri: str) -> bool:
+    """Whether `uri` is of a SQLite database whose file does not exist."""
+    return uri.startswith("sqlite:") and not _sqlite_file(uri).is_file()
 
 
 def redacted(value: Any) -> Any:

@@ -36,7 +36,7 @@ def record(uri: str, score: float, *, data: DataSpec = DATA, parent: str | None 
 
     folder = Path(uri.removeprefix("sqlite:///")).parent
     tracker = MlflowTracker(uri=uri, experiment="medexp", artifacts=str(folder / "files"))
-    with tracker.start("run", parent=parent) as run:
+    with tracker.start("run", below=folder / "runs", parent=parent) as run:
         run.log_data(data)
         run.log_metrics({"best_val_auc": score, "val_auc": 0.5, "test_auc": score - 0.1}, step=1)
         if model:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from medexp.tracking.mlflow_tracker import MlflowTracker
 tracker = MlflowTracker(uri=sys.argv[1], experiment="shared", artifacts=sys.argv[2])
-with tracker.start("one of many") as run:
+with tracker.start("one of many", below=Path(sys.argv[2])) as run:
     for step in range(1, 21):
         run.log_metrics({"loss": 1.0 / step}, step=step)
 """
@@ -88,9 +88,9 @@ def test_a_deleted_experiment_says_how_to_restore_it(tmp_path: Path) -> None:
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     tracker = MlflowTracker(uri=uri, experiment="gone", artifacts=str(tmp_path))
-    with tracker.start("first"):
+    with tracker.start("first", below=tmp_path):
         pass
     client = open_client(uri)
     client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
-    with pytest.raises(TrackingError, match="mlflow experiments restore"), tracker.start("second"):
+    with pytest.raises(TrackingError, match="mlflow experiments restore"), tracker.start("second", below=tmp_path):
         pass

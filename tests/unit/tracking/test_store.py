@@ -58,7 +58,10 @@ def test_a_run_id_in_the_environment_does_not_take_over(tmp_path: Path, monkeypa
 
     monkeypatch.setenv("MLFLOW_RUN_ID", "f" * 32)
     tracker = MlflowTracker(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="x", artifacts=str(tmp_path))
-    with tracker.start("parent") as parent, tracker.start("child", parent=parent.id) as child:
+    with (
+        tracker.start("parent", below=tmp_path) as parent,
+        tracker.start("child", below=tmp_path, parent=parent.id) as child,
+    ):
         child.log_metrics({"loss": 1.0, "never": float("nan")}, step=1)
     (found,) = tracker.children(parent.id)
     assert (found.run_id, found.status, dict(found.metrics)) == (child.id, "FINISHED", {"loss": 1.0})
