@@ -26,6 +26,7 @@ from medexp.experiment.differences import (
 )
 from medexp.experiment.record import no_code
 from medexp.experiment.train import SPLIT, train
+from medexp.logs import FILE_ONLY
 from medexp.tracking.base import Run
 from medexp.tracking.environment import environment
 from medexp.types import RunResult
@@ -102,7 +103,7 @@ def reproduce(folder: Path, config: TrainConfig, *, accept: Sequence[str] = ()) 
         path.write_text(json.dumps(_jsonable(reproduction), indent=2) + "\n")
         run.log_files(path)
         run.log_tags({"medexp.reproduction": "bit-identical" if reproduction.identical else "differs"})
-        logger.info("%s", reproduction.sentence)
+        logger.info("%s", reproduction.sentence, extra=FILE_ONLY)
         repeated.append(reproduction)
 
     again = config.model_copy(update={"name": f"{config.name} (reproduction)", "sweep": SweepConfig(parent=None)})
