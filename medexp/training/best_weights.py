@@ -48,13 +48,14 @@ class BestWeights(keras.callbacks.Callback):
 
 def save_weights(network: keras.Model, path: Path) -> None:
     """Save the weights of a network under a name that stands for a whole file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"new-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         network.save_weights(new)
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            new.unlink(missing_ok=True)
         raise TrainingError(
             f"The weights of the best epoch cannot be written ({error}). Received: {path}. Make room, then go on with "
             f"python scripts/train.py resume={path.parent.parent.name}"
