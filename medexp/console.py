@@ -1,4 +1,4 @@
-"""The terminal that tables are printed to."""
+"""The terminal that tables and bars are printed to."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def wide_console() -> Console:
     Text is printed as it is: names and overrides such as `data.label_columns=[edema]` are no markup.
     """
     return Console(highlight=False, markup=False, width=max(Console().width, NARROWEST))
+
+
+def bar_console() -> Console:
+    """Return standard error as a console for a bar: what is printed above it is printed as it is, not wrapped."""
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

@@ -21,6 +21,17 @@ class _WithoutPasswords(logging.Formatter):
         return redact(super().format(record))
 
 
+class _OnStandardError(logging.Handler):
+    """Writes to what standard error is at the moment: a progress bar stands in for it, to stay below what is said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
+
+
 @contextmanager
 def run_log(path: Path, *, run_id: str, console_level: str = "INFO") -> Iterator[None]:
     """While it lasts, write every record of every module, and Python's warnings, to the file `path`.
@@ -56,7 +67,7 @@ def show_on_console(level: str) -> None:
     root = logging.getLogger()
     for handler in [h for h in root.handlers if h.get_name() == CONSOLE]:
         root.removeHandler(handler)
-    console = logging.StreamHandler(sys.stderr)
+    console = _OnStandardError()
     console.set_name(CONSOLE)
     console.setFormatter(logging.Formatter("%(message)s"))
     wanted = logging.getLevelName(level)
@@ -67,6 +78,13 @@ def show_on_console(level: str) -> None:
         )
     )
     root.addHandler(console)
+
+
+def shown_on_console(name: str, level: int) -> bool:
+    """Whether the console shows a record of the logger `name` at `level`; False where there is none."""
+    record = logging.LogRecord(name, level, "", 0, "", (), None)
+    handlers = logging.getLogger().handlers
+    return any(handler.get_name() == CONSOLE and bool(handler.filter(record)) for handler in handlers)
 
 
 @contextmanager
