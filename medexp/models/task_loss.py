@@ -12,7 +12,7 @@ from medexp.models.class_weights import OutputWeights
 from medexp.types import Task
 
 SMALLEST = float(np.finfo(np.float32).tiny)
-HALF_STEP = float(np.finfo(np.float32).epsneg)  # the smallest distance from 1 that a float32 below it can have
+ALMOST_1 = 1 - float(np.finfo(np.float32).epsneg)  # the float32 next below 1; `1 - p + small` TensorFlow would reorder
 
 
 class TaskLoss(keras.losses.Loss):
@@ -59,7 +59,7 @@ class TaskLoss(keras.losses.Loss):
             return ops.sum(target * positive, axis=-1)
         target = y_true * (1.0 - self._smoothing) + 0.5 * self._smoothing
         if self._task == "ordinal":  # a product of probabilities: what is near 1 is known to a rounding only
-            log_p, log_q = ops.log(y_pred + SMALLEST), ops.log(1.0 - y_pred + HALF_STEP)
+            log_p, log_q = ops.log(y_pred + SMALLEST), ops.log1p(-ALMOST_1 * y_pred)
         else:  # Keras remembers the logits that a sigmoid was made of: exact however sure the network is
             log_p = -ops.binary_crossentropy(ops.ones_like(y_pred), y_pred)
             log_q = -ops.binary_crossentropy(ops.zeros_like(y_pred), y_pred)
@@ -69,9 +69,9 @@ class TaskLoss(keras.losses.Loss):
     def _terms(self, p: Any, log_p: Any, log_q: Any) -> tuple[Any, Any]:
         """The losses of a target of 1 and of 0, weighted and focused."""
         positive, negative = -log_p, None if log_q is None else -log_q
-        if self._gamma:  # a step more than 0: of a power below 1 the slope at 0 is infinite
-            positive = positive * ops.power(1.0 - p + HALF_STEP, self._gamma)
-            negative = None if negative is None else negative * ops.power(p + HALF_STEP, self._gamma)
+        if self._gamma:  # kept above 0, where the slope of a power below 1 is infinite
+            positive = positive * ops.power(1.0 - ALMOST_1 * p, self._gamma)
+            negative = None if negative is None else negative * ops.power(p + (1.0 - ALMOST_1), self._gamma)
         if self._weights is not None:
             positive = positive * ops.convert_to_tensor(self._weights.positive, "float32")
             if negative is not None:

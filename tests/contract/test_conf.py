@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -12,13 +13,14 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from medexp.config.flatten import flatten
+from medexp.config.instantiate import instantiate
 from medexp.config.load import load, load_promote
 from medexp.config.register import CONF, register
 
 COUNTS = {
     "": 5,
     "augmentation": 7,
-    "base": 2,
+    "base": 3,
     "callbacks": 2,
     "data": 16,
     "debug": 1,
@@ -26,11 +28,11 @@ COUNTS = {
     "finetuning": 3,
     "hydra": 1,
     "logger": 2,
-    "loss": 1,
-    "model": 2,
-    "optimizer": 2,
+    "loss": 2,
+    "model": 11,
+    "optimizer": 3,
     "paths": 1,
-    "schedule": 2,
+    "schedule": 4,
     "trainer": 1,
 }
 NEEDS = {
@@ -75,9 +77,41 @@ def test_what_an_option_says_is_what_is_composed(path: Path) -> None:
     group = path.parent.name
     override = f"{group}={path.stem}"
     composed = flatten(load(compose("train", overrides=[override, *NEEDS.get(override, [])])))
-    for key, value in OmegaConf.to_container(OmegaConf.load(path)).items():
-        if key != "defaults" and not isinstance(value, dict) and "$" not in str(value) and value != "???":
-            assert composed[f"{group}.{key}"] == value
+    said = OmegaConf.to_container(OmegaConf.load(path))
+    anywhere = "# @package _global_" in path.read_text()  # a part that brings parts of others along
+    for key, value in leaves(said, "" if anywhere else f"{group}."):
+        if "$" not in str(value) and value != "???":
+            assert composed[key] == value
+
+
+def leaves(node: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    """The dotted keys of a file, with their values."""
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{path}{key}.")
+        elif key != "defaults":
+            yield f"{path}{key}", value
+
+
+def test_a_plateau_brings_its_callback_and_no_other_schedule_does() -> None:
+    for path in (CONF / "schedule").glob("*.yaml"):
+        composed = load(compose("train", overrides=[f"schedule={path.stem}"]))
+        assert ("reduce_learning_rate" in composed.callbacks) == (path.stem == "plateau")
+    plateau = load(compose("train", overrides=["schedule=plateau", "objective.metric=val_loss", "objective.mode=min"]))
+    watched = plateau.callbacks["reduce_learning_rate"]
+    assert watched is not None
+    assert (watched["monitor"], watched["mode"]) == ("val_loss", "min")
+    stop = plateau.callbacks["early_stopping"]
+    assert stop is not None
+    assert watched["patience"] < stop["patience"]
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "optimizer").glob("*.yaml")), ids=named)
+def test_an_optimizer_has_every_option_and_keras_takes_them(path: Path) -> None:
+    node = OmegaConf.to_container(OmegaConf.load(path))
+    shared = {"learning_rate", "weight_decay", "clipnorm", "global_clipnorm", "use_ema", "ema_momentum"}
+    assert {*shared, "gradient_accumulation_steps"} <= set(node)
+    assert instantiate("optimizer", {**node, "learning_rate": 0.5})().learning_rate.numpy() == 0.5
 
 
 @pytest.mark.parametrize("path", [path for path in OPTIONS if path.parent.name == "experiment"], ids=named)
