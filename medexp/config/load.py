@@ -10,7 +10,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import AuditScriptConfig, AugmentedDataConfig, PromoteConfig, ReproduceConfig, TrainConfig
+from medexp.config.schema import (
+    AuditScriptConfig,
+    AugmentedDataConfig,
+    PromoteConfig,
+    ReproduceConfig,
+    SyncConfig,
+    TrainConfig,
+)
 from medexp.errors import ConfigError
 
 Typed = TypeVar("Typed", bound=BaseModel)
@@ -41,6 +48,11 @@ def load_promote(cfg: DictConfig) -> PromoteConfig:
 def load_reproduce(cfg: DictConfig) -> ReproduceConfig:
     """Return the configuration of `scripts/reproduce.py`; places of the run that stand beside it are left out."""
     return _load_shell(cfg, ReproduceConfig, list(ReproduceConfig.model_fields))
+
+
+def load_sync(cfg: DictConfig) -> SyncConfig:
+    """Return the configuration of `scripts/sync.py`, typed and checked."""
+    return _load_shell(cfg, SyncConfig, [str(key) for key in cfg if key != "hydra"])
 
 
 def problems_of(cfg: DictConfig, name: str) -> list[str]:

@@ -302,6 +302,14 @@ class ReproduceConfig(Shell):
         return run
 
 
+class SyncConfig(Shell):
+    """Everything that `scripts/sync.py` takes."""
+
+    run: Name | None
+    tracking: StoreUriConfig
+    paths: PathsConfig
+
+
 class AuditScriptConfig(Shell):
     """Everything that `scripts/audit.py` takes."""
 

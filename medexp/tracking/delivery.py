@@ -70,6 +70,10 @@ class Delivery:
             self._journal.accepted(written)
             self._sweep_out(written.entry)
 
+    def clear(self) -> None:
+        """Delete what only waited to be sent, now that nothing does."""
+        shutil.rmtree(self._journal.folder / OUTBOX, ignore_errors=True)
+
     def _one(self, written: Written) -> None:
         try:
             self._send([written.entry])
