@@ -19,10 +19,13 @@ from medexp.data.batches import Batches
 from medexp.data.changes import changes_of
 from medexp.data.policy import Policy, allowed
 from medexp.errors import ConfigError
+from medexp.models.losses import cross_entropy
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
 from medexp.training import session
 from medexp.training.augmented import AugmentedModel, augment
+from medexp.training.duration import Duration
+from medexp.training.phase import Phase
 from medexp.training.reseed import reseed
 from medexp.training.schedules import cosine
 from medexp.training.trainer import Trainer
@@ -207,13 +210,14 @@ def test_a_network_learns_from_real_images_under_every_policy(name: str, medmnis
     result = trainer.fit(
         ClassifierModule(
             network=partial(simple_cnn, filters=[16, 32]),
+            loss=cross_entropy,
             optimizer=partial(keras.optimizers.AdamW, learning_rate=3e-3),
             schedule=cosine,
         ),
         Xrays(medmnist / "pneumoniamnist.npz"),
         objective=Objective("val_auc", "max"),
         augmentation=layers_of(name),
-        callbacks=(),
+        phases=[Phase("all", Duration(100, "%"))],
         folder=tmp_path,
         on_epoch=lambda epoch, metrics: None,
         seed=0,

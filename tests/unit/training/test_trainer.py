@@ -11,9 +11,12 @@ from pixels import ArrayPixels
 from medexp.data.augmentation import standard
 from medexp.data.batches import Batches
 from medexp.errors import TrainingError
+from medexp.models.losses import cross_entropy
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
 from medexp.training import session
+from medexp.training.duration import Duration
+from medexp.training.phase import Phase
 from medexp.training.schedules import cosine
 from medexp.training.trainer import Trainer
 from medexp.types import DataSpec, FitResult, InputSpec, Objective
@@ -58,6 +61,7 @@ class Data:
 def module(learning_rate: float = 0.02) -> ClassifierModule:
     return ClassifierModule(
         network=partial(simple_cnn, filters=[4], dropout=0.2),
+        loss=cross_entropy,
         optimizer=partial(keras.optimizers.AdamW, learning_rate=learning_rate),
         schedule=cosine,
     )
@@ -81,7 +85,7 @@ def fit(
         data or Data(),
         objective=Objective(metric, "max"),
         augmentation=POLICY() if augment else (),
-        callbacks=callbacks,
+        phases=[Phase("all", Duration(100, "%"), callbacks=callbacks)],
         folder=folder,
         on_epoch=lambda epoch, metrics: None,
         seed=seed if draws is None else draws,
@@ -89,7 +93,7 @@ def fit(
 
 
 def rate(*, step: int, of: int) -> float:
-    return float(cosine(learning_rate=0.02, total_steps=of)(step))
+    return float(cosine(learning_rate=0.02, total_steps=of, steps_per_epoch=3)(step))
 
 
 def best_network(result: FitResult) -> keras.Model:

@@ -1,0 +1,71 @@
+"""Signals, sent to real processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+LOOP = """
+import sys, time
+from medexp.training.stopping import stoppable
+with stoppable(abandon=lambda: print("abandoned", flush=True), grace=0.6) as stop:
+    print("ready", flush=True)
+    for step in range(100):
+        {step}
+        print("step", step, flush=True)
+        stop.obey()
+"""
+NATIVE = """
+import hashlib
+from medexp.training.stopping import stoppable
+with stoppable(abandon=lambda: print("abandoned", flush=True), grace=0.6):
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # as a long graph: minutes in which no handler of Python runs
+"""
+
+
+def heed() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def stopped(program: str, number: signal.Signals, *, times: int = 1) -> tuple[int, list[str], str, float]:
+    """Send the signal once the program is ready; return its status, lines, errors, and the seconds until its end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    start = time.monotonic()
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.1)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out.splitlines(), err, time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, -signal.SIGINT)]
+)
+def test_the_step_that_is_under_way_is_finished(number: signal.Signals, code: int) -> None:
+    status, lines, _, _ = stopped(LOOP.format(step="time.sleep(0.3)"), number)
+    assert status == code
+    assert lines == ["step 0"]
+
+
+def test_a_second_signal_does_not_wait_for_the_step() -> None:
+    status, lines, _, seconds = stopped(LOOP.format(step="time.sleep(20)"), signal.SIGTERM, times=2)
+    assert status == 143
+    assert "step 0" not in lines
+    assert seconds < 5
+
+
+def test_a_step_that_outlasts_the_grace_is_abandoned() -> None:
+    status, lines, _, seconds = stopped(NATIVE, signal.SIGTERM)
+    assert status == 143
+    assert lines == ["abandoned"]
+    assert 0.5 < seconds < 5
