@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,18 @@ def machine_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
         yield Difference("machine", text, _machine_remedy(key, old, new))
 
 
+def resumed_differences(then: Mapping[str, Any], folder: Path) -> Iterator[Difference]:
+    """Compare where a run was resumed with where it began: what another machine or code went on with is not one run."""
+    for i, part in enumerate(then.get("resumed", []), 1):
+        for difference in (
+            *code_differences(then, part, folder),
+            *package_differences(then, part),
+            *machine_differences(then, part),
+        ):
+            there = re.sub(r"\bhere\b", "there", difference.text)
+            yield Difference(difference.kind, f"resumption {i} of the run was elsewhere: {there}", "nothing mends that")
+
+
 def config_differences(then: Mapping[str, Any], folder: Path, *, seed: int) -> Iterator[Difference]:
     """Compare the recorded configuration with its digest, and the seed with what was recorded beside it."""
     remedy = f"put {folder / CONFIG} back as it was: the run's artifacts in MLflow have it"
@@ -138,13 +151,18 @@ def data_differences(
         return [Difference("data", f"it cannot be set up: {error}", remedy)]
     data.write_split(split_file)
     recorded = result.get("data", {})
-    changes = _changes(_rows(folder / split_file.name), _rows(split_file))
+    changes = split_changes(folder / split_file.name, split_file)
     same = (recorded.get("digest"), recorded.get("split")) == (spec.digest, spec.split) if recorded else not changes
     if same:
         return []
     what = "; ".join(changes) or "another preparation of the pixels, or other classes"
     text = f"{spec.name}: {what}. The digest of the run's data is {recorded.get('digest')}, that of this {spec.digest}"
     return [Difference("data", text, "bring images, labels and splits back as they were, or say where they are")]
+
+
+def split_changes(old: Path, new: Path) -> list[str]:
+    """Return how the images, labels and splits of two split files differ, a line for each kind; none without `old`."""
+    return _changes(_rows(old), _rows(new))
 
 
 def _rows(path: Path) -> dict[str, Mapping[str, str]]:

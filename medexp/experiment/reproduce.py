@@ -23,6 +23,7 @@ from medexp.experiment.differences import (
     data_differences,
     machine_differences,
     package_differences,
+    resumed_differences,
 )
 from medexp.experiment.record import no_code
 from medexp.experiment.train import SPLIT, train
@@ -126,6 +127,7 @@ def find_differences(
             *code_differences(then, now, folder),
             *package_differences(then, now),
             *machine_differences(then, now),
+            *resumed_differences(then, folder),
             *config_differences(then, folder, seed=config.seed),
             *data_differences(
                 result, folder, data_module(config.data, seed=config.seed), split_file=Path(scratch) / SPLIT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from support import TINY, Script
 
 from medexp.config.register import CONF, register
 from medexp.config.saved import load_saved
-from medexp.errors import ConfigError
+from medexp.config.schema import TrainConfig
+from medexp.errors import ConfigError, DataError
 
 NETWORK = [override for override in TINY if override.startswith(("data.input", "model.", "trainer."))]
 
@@ -37,6 +38,18 @@ class Original:
     @property
     def outputs(self) -> Path:
         return self.folder.parent.parent
+
+    @property
+    def overrides(self) -> list[str]:
+        return [*self.places, f"++data.manifest={self.images / 'manifest.csv'}"]
+
+    @property
+    def config(self) -> TrainConfig:
+        """The run's own, with its checkout and images as they are here."""
+        register()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            current = compose("reproduce", overrides=self.overrides)
+        return load_saved(self.folder, current, overrides=self.overrides)
 
     @property
     def places(self) -> tuple[str, str]:
@@ -80,21 +93,16 @@ def run(original: Original, tmp_path: Path) -> Original:
 
 
 @pytest.fixture
-def refusal(run: Original) -> Iterator[Callable[..., str]]:
+def refusal(run: Original) -> Callable[..., str]:
     """What `python scripts/reproduce.py <run>` refuses with."""
     from medexp.experiment.reproduce import reproduce
 
-    register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    def refused(*accept: str) -> str:
+        with pytest.raises(ConfigError) as caught:
+            reproduce(run.folder, run.config, accept=accept)
+        return str(caught.value)
 
-        def refused(*accept: str) -> str:
-            overrides = [*run.places, f"++data.manifest={run.images / 'manifest.csv'}"]
-            config = load_saved(run.folder, compose("reproduce", overrides=overrides), overrides=overrides)
-            with pytest.raises(ConfigError) as caught:
-                reproduce(run.folder, config, accept=accept)
-            return str(caught.value)
-
-        yield refused
+    return refused
 
 
 def edit_json(path: Path, **changes: Any) -> None:
@@ -269,6 +277,41 @@ def test_a_wrong_command_line_is_a_sentence(script: Script, tmp_path: Path) -> N
         assert done.returncode == 1
         assert text in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_run_does_not_go_on_with_other_images(run: Original) -> None:
+    from medexp.experiment.data import data_module
+    from medexp.experiment.resumed import refuse_other_data
+
+    def data() -> Any:
+        found = data_module(run.config.data, seed=5)
+        found.setup()
+        return found
+
+    refuse_other_data(data(), run.folder / "split.csv")
+    first, second = sorted(run.images.rglob("*.png"))[:2]
+    shutil.copy(second, first)
+    with pytest.raises(DataError, match=f"1 images: other content .{first.relative_to(run.images)}"):
+        refuse_other_data(data(), run.folder / "split.csv")
+    refuse_other_data(data(), run.folder / "not_yet.csv")
+
+
+def test_a_run_that_went_on_with_other_code_says_so(
+    run: Original, refusal: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    from medexp.experiment.resumed import record_resume
+    from medexp.tracking.null_tracker import NullTracker
+
+    with NullTracker().start("x", below=run.outputs / "runs") as open_run:
+        record_resume(run.config, open_run, run.folder)
+        assert "resumed with other" not in caplog.text
+        (run.checkout / "code.py").write_text("a = 2\n")
+        record_resume(run.config, open_run, run.folder)
+    assert "resumed with other code: files here differ from their commit: code.py" in caplog.text
+    git(run.checkout, "checkout", "-q", "code.py")
+    text = refusal()
+    assert "1 thing is no longer as it was" in text
+    assert "code: resumption 2 of the run was elsewhere: files there differ from their commit: code.py" in text
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from medexp.config.saved import load_saved, refuse_finished
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError
 from medexp.experiment.record import record
-from medexp.tracking.null_tracker import NullRun
+from medexp.tracking.null_tracker import NullTracker
 
 ID = "12e4567890abcdef1234567890abcdef"
 
@@ -35,10 +35,9 @@ def _hydra() -> Iterator[None]:
 def write_run(outputs: Path, *overrides: str, run_id: str = ID) -> tuple[Path, TrainConfig]:
     """The folder that a run leaves, written by the code that writes it, and its configuration."""
     config = load(compose("train", overrides=[f"paths.outputs={outputs}", *overrides]))
-    folder = outputs / "runs" / run_id
-    folder.mkdir(parents=True)
-    record(config, NullRun(), folder)
-    return folder, config
+    with NullTracker().start(config.name, below=outputs / "runs") as run:
+        record(config, run, run.folder)
+    return run.folder.rename(outputs / "runs" / run_id), config
 
 
 def read_back(folder: Path, *overrides: str) -> TrainConfig:

@@ -1,0 +1,74 @@
+"""What a resumed run must share with its beginning, and what is recorded where it does not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medexp.config.schema import TrainConfig
+from medexp.errors import DataError
+from medexp.experiment.differences import (
+    code_differences,
+    machine_differences,
+    package_differences,
+    split_changes,
+)
+from medexp.experiment.record import ENVIRONMENT, no_code
+from medexp.tracking.base import Run
+from medexp.tracking.environment import environment
+
+if TYPE_CHECKING:
+    from medexp.data.module import DataModule
+
+logger = logging.getLogger(__name__)
+_PARTS = (
+    "git_commit", "git_branch", "git_dirty", "git_changes", "git_digest", "lock", "versions", "packages", "host",
+    "machine", "command",
+)  # fmt: skip
+
+
+def record_resume(config: TrainConfig, run: Run, folder: Path) -> None:
+    """Add where the run goes on to its `environment.json`, and warn where that is not as it was.
+
+    Other code or another machine is no error, it may be all there is after a failure; but the run is then not what
+    an uninterrupted one would have been, bit for bit, and `scripts/reproduce.py` says so.
+    """
+    path = folder / ENVIRONMENT
+    try:
+        then: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        then = {}  # killed before it was written
+    now = environment(config.paths.root, ignore=no_code(config))
+    for difference in (
+        *code_differences(then, now, folder),
+        *package_differences(then, now),
+        *machine_differences(then, now),
+    ):
+        logger.warning("resumed with other %s: %s", difference.kind, difference.text)
+    then["resumed"] = [*then.get("resumed", []), {key: now[key] for key in _PARTS}]
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(then, indent=2) + "\n")
+    part.replace(path)
+    run.log_files(path)
+
+
+def refuse_other_data(data: DataModule, split_file: Path) -> None:
+    """Raise a DataError where images, labels or splits are not those that the run began with.
+
+    Args:
+        data: set up.
+        split_file: the `split.csv` of the run; where there is none yet, nothing is compared.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        now = Path(scratch) / split_file.name
+        data.write_split(now)
+        changes = split_changes(split_file, now)
+    if changes:
+        raise DataError(
+            f"The run cannot go on: its data is no longer what it began with. Received: {'; '.join(changes)}. "
+            "Bring it back as it was, or say where it is: data.root=..., data.manifest=... For a run on the data as "
+            "it is now, leave resume= away"
+        )
