@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ARTIFACTS, ROOT, Script, free_port, wait_until
+from postgres import Postgres
+from support import ARTIFACTS, ROOT, Script
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -91,61 +90,10 @@ def postgres(postgres_server: str) -> str:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL, started for the tests."""
-    initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
-    if initdb is None or server is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not installed")
-    try:
-        import psycopg
-    except ImportError:
-        pytest.skip("psycopg is not installed: pip install medexp[postgres]")
-    user = _unprivileged()
-    folder = Path(tempfile.mkdtemp(prefix="medexp-postgres-"))
-    if user:
-        shutil.chown(folder, user)
-    port = free_port()
-    data = folder / "data"
-    (secret := folder / "password").write_text("s3cret\n")
-    if user:
-        shutil.chown(secret, user)
-    subprocess.run(
-        [initdb, "-D", data, "-U", "medexp", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8"],
-        user=user, check=True, capture_output=True, cwd=folder,
-    )  # fmt: skip
-    process = subprocess.Popen(
-        [server, "-D", data, "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1"],
-        user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"postgresql://medexp:s3cret@127.0.0.1:{port}"
-    try:
-        wait_until(lambda: _connects(psycopg, f"{url}/postgres"), seconds=30, what="PostgreSQL to start")
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _connects(psycopg: object, url: str) -> bool:
-    try:
-        psycopg.connect(url).close()  # type: ignore[attr-defined]
-    except Exception:
-        return False
-    return True
-
-
-def _postgres_program(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
-
-
-def _unprivileged() -> str | None:
-    """PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return None
-    import pwd
-
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return next(name for name in ("postgres", "nobody") if name in names)
+    server = Postgres()
+    server.start()
+    yield server.url
+    server.remove()
 
 
 @pytest.fixture
