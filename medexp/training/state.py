@@ -13,7 +13,7 @@ import numpy as np
 from medexp.errors import TrainingError
 
 Arrays = dict[str, np.ndarray]
-_NOT_STATE = {"params", "validation_data"}
+_NOT_STATE = {"_model", "params", "validation_data"}  # of the fit, not of the training
 
 
 @dataclass(frozen=True, order=True)
