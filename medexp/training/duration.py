@@ -40,7 +40,7 @@ class Duration:
         if unit not in units or (unit == "step" and value % 1) or (unit == "%" and value > 100):
             allowed = ", ".join(examples[allowed] for allowed in units)
             raise ConfigError(f"{key}: should be a duration such as {allowed}. Received: {text!r}.")
-        return cls(value, unit)  # type: ignore[arg-type]
+        return cls(value, unit)
 
     def __str__(self) -> str:
         number = f"{self.value:g}"
