@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medexp.config.load import report
-from medexp.config.places import may_be_place
 from medexp.errors import ConfigError
 
 _NOTHING = ("", "null", "none", "~")
@@ -32,7 +30,7 @@ def expand_resume(arguments: Sequence[str]) -> list[str]:
     if len(named) > 1:
         problems.insert(0, f"resume: names one run. Received: {' '.join(named)}.")
     if problems:
-        raise ConfigError(report(problems))
+        raise _error(problems)
     return [_for_hydra(item, overrides, key="resume") for item in arguments]
 
 
@@ -56,11 +54,17 @@ def expand_run(arguments: Sequence[str]) -> list[str]:
     if len(named) > 1:
         problems.insert(0, f"run: names one run. Received: {' '.join(named)}.")
     if problems:
-        raise ConfigError(report(problems))
+        raise _error(problems)
     return [
         f"run={_quoted(item)}" if item in alone else _for_hydra(item, overrides, key="run")  # one positional at most
         for item in arguments
     ]
+
+
+def _error(problems: Sequence[str]) -> ConfigError:
+    from medexp.config.load import report  # takes a while: only where a run is named
+
+    return ConfigError(report(problems))
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[list[str], bool]:
@@ -82,11 +86,15 @@ def _value(override: str) -> str:
 
 
 def _passes(override: str) -> bool:
+    from medexp.config.places import may_be_place
+
     key = _key(override)
     return "=" in override and (key.startswith("hydra.") or may_be_place(key))
 
 
 def _for_hydra(item: str, overrides: Sequence[str], *, key: str) -> str:
+    from medexp.config.places import may_be_place
+
     if item not in overrides:
         return item  # an option
     if _key(item) == key:
