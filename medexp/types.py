@@ -84,6 +84,7 @@ class DataSpec:
     For a binary task `class_names` is (negative, positive), for an ordinal one the order of the grades; an image of a
     multi-label task has any number of the classes. `counts` is examples per split and class. `digest` names content,
     labels and splits: two runs are comparable only where it is equal. `split` names who is in which split alone.
+    `images` is examples per split: of a multi-label task the counts do not say it.
     """
 
     name: str
@@ -96,6 +97,7 @@ class DataSpec:
     split: str = ""
     synthetic: bool = False
     invariances: Invariances = field(default_factory=Invariances)
+    images: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def positive(self) -> str | None:

@@ -184,6 +184,7 @@ class DataModule:
             split=split_digest(data.facts.content[rows], data.splits[rows]),
             synthetic=data.synthetic,
             invariances=self._invariances,
+            images={part: len(data.rows(part)) for part in SPLITS},
         )
         return self._spec
 

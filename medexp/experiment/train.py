@@ -17,6 +17,7 @@ from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.phases import phases
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import Execution, recorded
+from medexp.experiment.resumed import record_resume, refuse_other_data
 from medexp.tracking.base import Run, Tracker
 from medexp.types import Invariances, Objective, RunResult
 
@@ -85,7 +86,9 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
     )
 
     # ---- record what was asked for, before anything can go wrong
-    if not resume:
+    if resume:
+        record_resume(config, run, folder)
+    else:
         record(config, run, folder)
 
     # ---- data
@@ -98,6 +101,8 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
     run.log_data(spec)
     run.log_tags({"medexp.split": spec.split, "medexp.data_digest": spec.digest})
     say_data(spec, config.data)
+    if resume:
+        refuse_other_data(data, folder / SPLIT)
     data.write_split(folder / SPLIT)
     run.log_files(folder / SPLIT)
 

@@ -84,7 +84,7 @@ def _images(spec: DataSpec) -> int:
     """Training images: where an image has any number of the classes, their counts do not say it."""
     if spec.task != "multilabel":
         return sum(spec.counts["train"].values())
-    images: Mapping[str, int] = getattr(spec, "images", {})
+    images = spec.images
     if "train" not in images:
         raise ConfigError(
             f"The number of training images is not known. Received: {KEY}=auto of a multi-label task. "

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from medexp.errors import TrainingError
+from medexp.errors import ConfigError, TrainingError
 from medexp.training.augmented import WithTargets
 from medexp.training.best_weights import BestWeights, prune
 from medexp.training.callbacks import EpochOrder, EpochReport, OnEpoch
@@ -75,6 +75,7 @@ class Fitting:
             steps_per_epoch=self.steps,
             learning_rate=phase.learning_rate,
         )
+        _check_rate(recipe["optimizer"], phase)
         self.model.compile(**recipe, jit_compile=self.jit_compile)
         self.model.optimizer.build(self.model.trainable_variables)
         self.model.test_on_batch(*self.val[0])  # makes the variables of the metrics, which a state has, too
@@ -166,3 +167,14 @@ class Fitting:
 
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._start
+
+
+def _check_rate(optimizer: keras.Optimizer, phase: Phase) -> None:
+    """Refuse two that both set the learning rate: Keras would stop at the first change, epochs later."""
+    setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+    names = [type(callback).__name__ for callback in phase.callbacks if isinstance(callback, setters)]
+    if names and not isinstance(optimizer._learning_rate, keras.Variable):
+        raise ConfigError(
+            f"The learning rate follows a schedule, and a callback sets it, too. Received: {names[0]} in phase "
+            f"{phase.name}. Override: schedule=plateau or schedule=constant, or take the callback away"
+        )

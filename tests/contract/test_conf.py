@@ -161,6 +161,7 @@ def test_a_file_opens_with_what_it_is(path: Path) -> None:
 
 KEY = re.compile(r"^ *([\w.]+):")
 STRUCTURE = {"_target_", "_partial_", "defaults", "name", "input", "runtime", "tracking", "trainer"}
+STRUCTURE |= {"all", "head", "upper"}  # names of phases
 STRUCTURE |= {"finding", "items", "reason"}  # of what is accepted: explained where it is empty
 
 

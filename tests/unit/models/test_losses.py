@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -159,17 +158,10 @@ def test_auto_of_grades_balances_every_cut_point() -> None:
     assert value(automatic("ordinal", a=6, b=3, c=1), y, p) == pytest.approx(wanted, rel=1e-5)
 
 
-@dataclass(frozen=True)
-class Counted(DataSpec):
-    """Where an image has any number of labels, their counts do not say how many images there are."""
-
-    images: Mapping[str, int] = field(default_factory=dict)
-
-
 def test_auto_of_labels_balances_where_each_is_and_where_it_is_not() -> None:
     y, p = targets("multilabel"), probabilities("multilabel")
     counts = {"train": {"a": 15, "b": 2, "c": 20}}  # all images have the last
-    facts = Counted("d", "multilabel", NAMES, InputSpec(8, 8, 1), counts, "", "", images={"train": 20})
+    facts = DataSpec("d", "multilabel", NAMES, InputSpec(8, 8, 1), counts, "", "", images={"train": 20})
     loss = cross_entropy(facts, class_weights="auto")
     positive, negative = [20 / 30, 20 / 4, 1], [20 / 10, 20 / 36, 1]
     assert value(loss, y, p) == pytest.approx(by_hand("multilabel", y, p, positive, negative), rel=1e-5)

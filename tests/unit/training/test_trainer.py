@@ -10,7 +10,7 @@ from pixels import ArrayPixels
 
 from medexp.data.augmentation import standard
 from medexp.data.batches import Batches
-from medexp.errors import TrainingError
+from medexp.errors import ConfigError, TrainingError
 from medexp.models.losses import cross_entropy
 from medexp.models.module import ClassifierModule
 from medexp.models.simple_cnn import simple_cnn
@@ -168,6 +168,12 @@ def test_a_callback_that_watches_what_does_not_exist_stops_the_training(tmp_path
     stop = keras.callbacks.EarlyStopping(monitor="val_acc", mode="max")
     with pytest.raises(TrainingError, match=r"callbacks: monitor.*'val_acc'.*Did you mean 'val_auc'|val_accuracy"):
         fit(tmp_path, callbacks=(stop,), augment=False)
+
+
+def test_a_callback_that_sets_the_learning_rate_of_a_schedule_is_refused(tmp_path: Path) -> None:
+    plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", mode="min")
+    with pytest.raises(ConfigError, match=r"ReduceLROnPlateau in phase all\. Override: schedule=plateau"):
+        fit(tmp_path, callbacks=(plateau,), augment=False)
 
 
 def test_an_unknown_objective_stops_the_training(tmp_path: Path) -> None:
