@@ -1,7 +1,8 @@
-"""What a person reads at the end of a run."""
+"""What a person reads at the end of a run, and what to type next."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +11,7 @@ from rich.table import Table
 from medexp.console import wide_console
 from medexp.types import RunResult
 
+WEIGHTS = "best.weights.h5"
 _NAMES = {
     "auc": "AUC",
     "average_precision": "average precision",
@@ -34,7 +36,7 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
         where: the run is shown.
         log: of the run.
         images: in the test split; None counts labels, where each image has one.
-        elsewhere: the overrides that put the store at another place than the default.
+        elsewhere: the overrides that put outputs and store at another place than the default, as in a shell.
     """
     console = wide_console()
     data, metrics = result.data, result.metrics
@@ -64,9 +66,32 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
     elif data.task == "ordinal":
         console.print(f"Grades in order: {', '.join(data.class_names)}. The most probable one is the answer.")
     console.print(f"Selected by {result.objective.metric} = {result.score:.4f}; trained in {result.seconds:.0f} s.\n")
-    hints = {"run id": result.run_id, "folder": str(result.run_dir), "log": str(log), "compare": where}
+    hints = {"run id": result.run_id, "folder": str(result.run_dir), "log": str(log), "bundle": str(result.bundle)}
+    if (weights := result.run_dir / WEIGHTS).is_file():
+        hints["weights"] = str(weights)
+    hints["compare"] = where
     if result.model_uri is not None:
-        hints["promote"] = f"python scripts/promote.py {elsewhere}".rstrip()
-        hints["serve"] = "make serve" if not elsewhere else "python -m serve, with MEDEXP_SERVE_TRACKING_URI"
+        hints["promote"] = promote_command(result.run_id, elsewhere=elsewhere)
+        hints["serve"] = serve_command(elsewhere=elsewhere)
     for name, text in hints.items():
-        console.print(f"  {name:<8} {text}")
+        console.print(f"  {name:<8} {text}", soft_wrap=True)
+
+
+def promote_command(run_id: str, *, elsewhere: str = "") -> str:
+    """Return the command that makes this run the champion, as typed in a shell."""
+    known = [item for item in shlex.split(elsewhere) if not item.startswith("tracking.artifacts=")]
+    return shlex.join(["python", "scripts/promote.py", f"run={run_id}", "apply=true", *known])
+
+
+def serve_command(*, elsewhere: str = "") -> str:
+    """Return the command that serves the champion of the store that `elsewhere` names, as typed in a shell."""
+    places = dict(item.lstrip("+").split("=", 1) for item in shlex.split(elsewhere))
+    store = places.get("tracking.uri")
+    if store is None and (outputs := places.get("paths.outputs")) is not None:
+        store = f"sqlite:///{Path(outputs).expanduser().absolute() / 'mlflow.db'}"
+    return "make serve" if store is None else f"MEDEXP_SERVE_TRACKING_URI={shlex.quote(store)} python -m serve"
+
+
+def resume_command(run: str | Path) -> str:
+    """Return the command that goes on with an interrupted run, by its id or, where that is not enough, its folder."""
+    return shlex.join(["python", "scripts/train.py", f"resume={run}"])

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from medexp.evaluation.summary import print_summary
+from medexp.evaluation.summary import print_summary, promote_command, resume_command, serve_command
 from medexp.types import DataSpec, InputSpec, Objective, RunResult, Task
 
 
@@ -40,3 +41,58 @@ def test_a_summary_of_grades_says_their_order(capsys: pytest.CaptureFixture[str]
     assert "quadratic kappa" in text
     assert "mean absolute error" in text
     assert "Grades in order: none, mild, severe." in text
+
+
+def finished(folder: Path, capsys: pytest.CaptureFixture[str], elsewhere: str = "", model: str | None = "m") -> str:
+    data = DataSpec("d", "binary", ("no", "yes"), InputSpec(8, 8, 1), {"test": {"no": 5, "yes": 5}}, "", "")
+    metrics = {"val_auc": 0.5, "threshold": 0.5}
+    bundle = folder / "bundle"
+    result = RunResult("abc", folder, Objective("val_auc", "max"), 1, 2, metrics, data, bundle, model, 3.0)
+    print_summary(result, where="make ui", log=folder / "run.log", elsewhere=elsewhere)
+    return capsys.readouterr().out
+
+
+def test_the_summary_says_where_everything_is_and_what_to_type(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "best.weights.h5").write_bytes(b"")
+    lines = [line.split(maxsplit=1) for line in finished(tmp_path, capsys).splitlines()[-8:]]
+    assert lines == [
+        ["run", "id   abc"],
+        ["folder", str(tmp_path)],
+        ["log", str(tmp_path / "run.log")],
+        ["bundle", str(tmp_path / "bundle")],
+        ["weights", str(tmp_path / "best.weights.h5")],
+        ["compare", "make ui"],
+        ["promote", "python scripts/promote.py run=abc apply=true"],
+        ["serve", "make serve"],
+    ]
+
+
+def test_paths_are_not_broken_into_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / ("long" * 60)
+    assert f"log      {folder / 'run.log'}\n" in finished(folder, capsys)
+
+
+def test_a_run_without_a_model_is_not_promoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "promote" not in finished(tmp_path, capsys, model=None)
+
+
+def test_commands_follow_outputs_and_store_to_another_place() -> None:
+    moved = shlex.join(["paths.outputs=/data/my runs", "tracking.artifacts=/a"])
+    assert promote_command("abc", elsewhere=moved) == (
+        "python scripts/promote.py run=abc apply=true 'paths.outputs=/data/my runs'"
+    )
+    assert serve_command(elsewhere=moved) == (
+        "MEDEXP_SERVE_TRACKING_URI='sqlite:////data/my runs/mlflow.db' python -m serve"
+    )
+    store = "tracking.uri=postgresql://host/db"
+    assert serve_command(elsewhere=f"paths.outputs=/x {store}") == (
+        "MEDEXP_SERVE_TRACKING_URI=postgresql://host/db python -m serve"
+    )
+    assert promote_command("abc", elsewhere=store).endswith(store)
+
+
+def test_a_run_is_resumed_by_its_id_or_its_folder() -> None:
+    assert resume_command("abc") == "python scripts/train.py resume=abc"
+    assert resume_command(Path("/my runs/abc")) == "python scripts/train.py 'resume=/my runs/abc'"
