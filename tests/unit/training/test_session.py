@@ -58,6 +58,38 @@ def test_the_precision_is_that_of_the_layers_built_next() -> None:
     assert (layer.compute_dtype, layer.variable_dtype) == ("bfloat16", "float32")
 
 
+@pytest.mark.parametrize(
+    ("precision", "computes"),
+    [
+        ("float32", "float32"),
+        ("float16", "float16"),
+        ("bfloat16", "bfloat16"),
+        ("mixed_float16", "float16"),
+        ("mixed_bfloat16", "bfloat16"),
+    ],
+)
+def test_weights_are_float32_whatever_is_computed_in(precision: str, computes: str) -> None:
+    session.reset(seed=0, precision=precision)
+    layer = keras.layers.Dense(1)
+    assert (layer.compute_dtype, layer.variable_dtype) == (computes, "float32")
+
+
+def test_an_unknown_precision_is_refused_before_anything_is_forgotten() -> None:
+    session.reset(seed=0, precision="float32")
+    keras.layers.Dense(1)
+    with pytest.raises(ConfigError, match=r"trainer\.precision.*'float64'.*Available: .*float32"):
+        session.reset(seed=0, precision="float64")
+    assert keras.layers.Dense(1).name == "dense_1"
+
+
+def test_determinism_is_what_was_asked_for_last() -> None:
+    from tensorflow.python.framework import config
+
+    for wanted in (True, False, True):
+        session.reset(seed=0, precision="float32", deterministic=wanted)
+        assert config.is_op_determinism_enabled() is wanted
+
+
 def test_the_backend_of_the_process_is_accepted(tmp_path: Path) -> None:
     session.load_backend(keras.backend.backend(), tmp_path / "run.log")
     assert keras.backend.backend() == "tensorflow"
