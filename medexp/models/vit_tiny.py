@@ -45,11 +45,11 @@ def vit_tiny(
         ConfigError: patches that are larger than the image; weights that are not there or do not fit.
     """
     height, width, _ = spec.input.shape
-    size = patch if patch is not None else _patch(max(height, width))
-    if not 1 <= size <= min(height, width):
+    size = patch if patch is not None else _patch(height, width)
+    if patch is not None and not 1 <= patch <= min(height, width):
         raise ConfigError(
-            f"A patch is at least one pixel and at most the image. Received: model.patch={patch} (that is {size}), "
-            f"data.input.height={height}, data.input.width={width}. Override: model.patch={min(height, width, 4)}"
+            f"A patch is at least one pixel and at most the image. Received: model.patch={patch}, "
+            f"data.input.height={height}, data.input.width={width}. Override: model.patch=null"
         )
 
     def features(image: keras.KerasTensor) -> keras.KerasTensor:
@@ -69,12 +69,12 @@ def vit_tiny(
         x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
         return layers.Reshape((*grid, WIDTH), name="map")(x)
 
-    return classifier(features, spec, name=name, pretrained=Pretrained(weights), dropout=dropout)
+    return classifier(features, spec, name=name, pretrained=Pretrained(weights), dropout=dropout, smallest=size)
 
 
-def _patch(side: int) -> int:
+def _patch(height: int, width: int) -> int:
     size = 4
-    while -(-side // size) > MOST:
+    while -(-max(height, width) // size) > MOST and 2 * size <= min(height, width):
         size *= 2
     return size
 
