@@ -42,6 +42,7 @@ def open_client(uri: str, *, create: bool = True) -> MlflowClient:
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "0")  # its records go to the run's log like all others
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits minutes for a dead server
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # the summary says where
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(_TIMEOUT))
     if uri.startswith("sqlite:"):  # a pool would write on into a file that was deleted
         os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
