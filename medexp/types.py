@@ -130,16 +130,21 @@ class Objective:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training leaves: metrics per epoch, the best epoch (1-based) and where its weights are."""
+    """What training leaves: metrics per epoch, the best epoch (1-based) and where the best weights are.
+
+    `averaged` is the validation metrics of these weights, where they are an average of several epochs.
+    """
 
     history: tuple[Mapping[str, float], ...]
     best_epoch: int
     best_weights: Path
     seconds: float
+    averaged: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> Mapping[str, float]:
-        return self.history[self.best_epoch - 1]
+        """The metrics of the best weights."""
+        return {**self.history[self.best_epoch - 1], **self.averaged}
 
 
 @dataclass(frozen=True)

@@ -82,13 +82,17 @@ def recorded(
                 raise
             except Exception as error:
                 logger.exception("unexpected", extra=FILE_ONLY)
+                from medexp.training.remedy import remedy
+
+                cause = remedy(error, batch_size=config.data.batch_size, outputs=config.paths.outputs)
                 raise TrainingError(
                     f"The run stopped unexpectedly. Received: {type(error).__name__}: "
-                    f"{str(error).strip().partition(chr(10))[0][:300]}. The traceback is in {folder / LOG}"
+                    f"{str(error).strip().partition(chr(10))[0][:300]}. {cause + ' ' if cause else ''}"
+                    f"The traceback is in {folder / LOG}"
                 ) from error
             except BaseException as signal:
                 logger.error("stopped by %s", type(signal).__name__, extra=FILE_ONLY)
-                logger.error("run %s was stopped; its log: %s", run.id, folder / LOG)
+                logger.error("run %s was stopped; its log: %s%s", run.id, folder / LOG, _resumable(folder))
                 patience = AFTER_SIGNAL
                 raise
             finally:
@@ -101,3 +105,10 @@ def _make(outputs: Path) -> None:
         outputs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"paths.outputs: cannot be written ({error.strerror}). Received: {outputs}.") from error
+
+
+def _resumable(folder: Path) -> str:
+    """The command that goes on with a run that has checkpoints."""
+    from medexp.evaluation.summary import resume_command
+
+    return f"; go on with it: {resume_command(folder)}" if any(folder.glob("checkpoints/*.ckpt")) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -70,9 +71,11 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
 
     # ---- the process: backend, precision, seeds
     from medexp.training import session
+    from medexp.training.devices import virtual_cpus
 
     logger.info("run %s: %s", run.id, config.name)
-    session.load_backend(config.runtime.backend, native_log=execution.log)
+    cpus = virtual_cpus(config.trainer.get("devices"))
+    session.load_backend(config.runtime.backend, native_log=execution.log, cpus=cpus)
     from medexp.data.audit.enforce import enforce
     from medexp.data.policy import allowed
     from medexp.training.trainer import Trainer, clean
@@ -185,7 +188,7 @@ def _say(result: RunResult, tracker: Tracker, execution: Execution, *, sweeping:
         return
     from medexp.evaluation.summary import print_summary
 
-    elsewhere = " ".join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
+    elsewhere = shlex.join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
     print_summary(
         result,
         where=tracker.where(result.run_id),

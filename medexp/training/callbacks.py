@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,6 @@ from medexp.training.course import Course
 from medexp.training.state import Position
 from medexp.types import Objective
 
-logger = logging.getLogger(__name__)
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 
 
@@ -45,10 +43,9 @@ class EpochOrder(keras.callbacks.Callback):
 
 
 class EpochReport(keras.callbacks.Callback):
-    """After each epoch: check that it can go on, say how it went, hand the metrics on.
+    """After each epoch: check that it can go on, hand the metrics on.
 
     Args:
-        epochs: of the whole training.
         objective: its metric must be among the epoch's.
         monitors: what other callbacks watch; each must be among the epoch's metrics.
         on_epoch: receives the epoch (from 1) and its metrics, `learning_rate` and `epoch_seconds` among them.
@@ -59,12 +56,8 @@ class EpochReport(keras.callbacks.Callback):
             (Keras would only warn, and "best" would be "last").
     """
 
-    def __init__(
-        self, *, epochs: int, objective: Objective, monitors: Sequence[str], on_epoch: OnEpoch, course: Course
-    ) -> None:
+    def __init__(self, *, objective: Objective, monitors: Sequence[str], on_epoch: OnEpoch, course: Course) -> None:
         super().__init__()
-        self._epochs = epochs
-        self._objective = objective
         self._watched = [("objective.metric", objective.metric), *(("callbacks: monitor", m) for m in monitors)]
         self._on_epoch = on_epoch
         self._course = course
@@ -74,7 +67,7 @@ class EpochReport(keras.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Check, report, hand on."""
+        """Check, hand on."""
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         for key, metric in self._watched:
             if metric not in metrics:
@@ -89,8 +82,3 @@ class EpochReport(keras.callbacks.Callback):
             )
         self._course.history.append(metrics)
         self._on_epoch(epoch + 1, metrics)
-        watched = self._objective.metric
-        shown = dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy", watched])
-        values = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)
-        logger.info("epoch %*d/%d  %s  %.1f s", len(str(self._epochs)), epoch + 1, self._epochs, values,
-                    metrics["epoch_seconds"])  # fmt: skip

@@ -119,16 +119,21 @@ class Checkpointer(keras.callbacks.Callback):
         self._offset = self._at.step
         self._at = Position(epoch + 1)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Count a step; write if it is time. After the last of an epoch comes validation first."""
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Write if it is time. After the last step of an epoch comes validation first.
+
+        Not at the end of a step: Keras reads the metrics for whoever listens there, and waits for the device.
+        """
+        if not batch:
+            return
         self._since += 1
-        done = self._offset + batch + 1
-        if done < self._steps_per_epoch and (self._stop.pending or self._due()):
-            self._write(Position(self._at.epoch - 1, done))
+        if self._stop.pending or self._due():
+            self._write(Position(self._at.epoch - 1, self._offset + batch))
             self._stop.obey()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write if it is time, unless the phase is over."""
+        self._since += 1
         if self.model.stop_training or epoch + 1 == self._end:
             return
         if self._offset:  # the next epochs are another fit

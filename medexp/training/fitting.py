@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from medexp.training.callbacks import EpochOrder, EpochReport, OnEpoch
 from medexp.training.checkpoint import Checkpoints
 from medexp.training.checkpointer import Checkpointer, Writer
 from medexp.training.course import Course
+from medexp.training.devices import Devices
 from medexp.training.duration import Duration
 from medexp.training.moving_average import MovingAverage
 from medexp.training.phase import Phase
+from medexp.training.progress import Progress
 from medexp.training.protocols import Module
 from medexp.training.reseed import Reseed
+from medexp.training.soup import Candidate, greedy_soup
 from medexp.training.state import Position, TrainingState
 from medexp.training.stopping import StopRequest
 from medexp.types import DataSpec, FitResult, Objective
@@ -41,6 +44,7 @@ class Fitting:
     network: keras.Model
     model: keras.Model
     augmentation: Sequence[keras.layers.Layer]
+    devices: Devices
     batches: Any
     steps: int
     val: keras.utils.PyDataset
@@ -54,6 +58,8 @@ class Fitting:
     stop: StopRequest
     course: Course
     epochs: list[int]
+    keep_best: int
+    progress: Progress
     told: dict[str, Any]
 
     def __post_init__(self) -> None:
@@ -76,6 +82,7 @@ class Fitting:
             learning_rate=phase.learning_rate,
         )
         _check_rate(recipe["optimizer"], phase)
+        self.devices.prepare_optimizer(recipe["optimizer"])
         self.model.compile(**recipe, jit_compile=self.jit_compile)
         self.model.optimizer.build(self.model.trainable_variables)
         self.model.test_on_batch(*self.val[0])  # makes the variables of the metrics, which a state has, too
@@ -110,7 +117,8 @@ class Fitting:
             resume=state,
             stop=self.stop,
         )
-        ahead = sum(self.epochs[self._phase + 1 :])
+        last = end + sum(self.epochs[self._phase + 1 :])
+        self.progress.begin(epochs=last, phase=phase.name if len(self.epochs) > 1 else "", skip=at.step)
         monitors = [m for c in phase.callbacks if isinstance(m := getattr(c, "monitor", None), str)]
         self.model.fit(
             WithTargets(self.batches) if self.augmentation else self.batches,
@@ -121,14 +129,11 @@ class Fitting:
             callbacks=[
                 EpochOrder(self.batches, at),
                 Reseed(seed=self.seed, augmentation=self.augmentation, network=self.network),
-                EpochReport(
-                    epochs=end + ahead,
-                    objective=self.objective,
-                    monitors=monitors,
-                    on_epoch=self.on_epoch,
-                    course=self.course,
+                EpochReport(objective=self.objective, monitors=monitors, on_epoch=self.on_epoch, course=self.course),
+                BestWeights(
+                    self.network, self.folder, objective=self.objective, course=self.course, keep=self.keep_best
                 ),
-                BestWeights(self.network, self.folder, objective=self.objective, course=self.course, keep=1),
+                self.progress,
                 *phase.callbacks,
                 MovingAverage(),
                 checkpointer,
@@ -145,16 +150,37 @@ class Fitting:
                 "Train longer (trainer.max_epochs), or choose another objective.metric"
             )
         best, path = self.course.best[0], self.folder / BEST_WEIGHTS
-        shutil.copyfile(best.path(self.folder), path)
+        if self.keep_best == 1:
+            shutil.copyfile(best.path(self.folder), path)
+        else:
+            self._average(path)
         self._phase = phases
         seconds = self._seconds()
         self._writer.write(TrainingState(Position(len(self.course.history)), {}, self._facts()))
         self.stop.obey()
-        history = tuple(self.course.history)
-        return FitResult(history, best.epoch, path, seconds)
+        return self.course.result(path, seconds=seconds)
+
+    def finished(self) -> FitResult:
+        """Return the result of a training that was at its end before."""
+        return self.course.result(self.folder / BEST_WEIGHTS, seconds=self._before)
+
+    def _average(self, path: Path) -> None:
+        """Average the best epochs as far as validation does not suffer, and measure what comes out."""
+        measured: dict[str, float] = {}
+
+        def score() -> float:
+            found = self.model.evaluate(self.val, return_dict=True, verbose=0)
+            measured.update({f"val_{name}": float(value) for name, value in found.items()})
+            return measured[self.objective.metric]
+
+        candidates = [Candidate(kept.epoch, kept.path(self.folder), kept.value) for kept in self.course.best]
+        soup = greedy_soup(self.network, candidates, objective=self.objective, score=score, path=path)
+        score()
+        self.course.averaged = measured
+        logger.info("averaged epochs %s: %s %.4f", ", ".join(map(str, soup.members)), self.objective.metric, soup.value)
 
     def _facts(self) -> dict[str, Any]:
-        course = Course(self.course.history, self.course.best, self._seconds())
+        course = replace(self.course, seconds=self._seconds())
         return {
             "phase": self._phase,
             "phase_began": self._phase_began,

@@ -15,9 +15,11 @@ from medexp.training.augmented import AugmentedModel
 from medexp.training.callbacks import OnEpoch
 from medexp.training.checkpoint import FOLDER, Checkpoints
 from medexp.training.course import WEIGHTS, Course
+from medexp.training.devices import Devices
 from medexp.training.duration import Duration
 from medexp.training.fitting import Fitting
 from medexp.training.phase import Phase
+from medexp.training.progress import Progress
 from medexp.training.protocols import Data, Module
 from medexp.training.stopping import stoppable
 from medexp.types import FitResult, Objective
@@ -30,11 +32,13 @@ class Trainer:
 
     Args:
         max_epochs: what a phase's share is of.
-        precision: Keras' dtype policy; set before the network is built.
+        precision: of computations; set before the network is built (`session.reset`).
+        devices: that share each batch: how many accelerators, or their names; None for what the backend takes.
         jit_compile: compile with XLA.
         steps_per_epoch: None for all images, or that many batches.
         checkpoint_every: steps, epochs, minutes or seconds between checkpoints.
         keep_checkpoints: how many stay.
+        average_best: how many of the best epochs may be averaged (`greedy_soup`); 1 takes the best.
 
     Raises:
         ConfigError: less than one epoch, step or checkpoint.
@@ -44,13 +48,20 @@ class Trainer:
         self,
         *,
         max_epochs: int,
-        precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32",
+        precision: Literal["float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"] = "float32",
+        devices: int | Sequence[str] | None = None,
         jit_compile: bool = False,
         steps_per_epoch: int | None = None,
         checkpoint_every: str = "1 minute",
         keep_checkpoints: int = 2,
+        average_best: int = 1,
     ) -> None:
-        counts = {"max_epochs": max_epochs, "steps_per_epoch": steps_per_epoch, "keep_checkpoints": keep_checkpoints}
+        counts = {
+            "max_epochs": max_epochs,
+            "steps_per_epoch": steps_per_epoch,
+            "keep_checkpoints": keep_checkpoints,
+            "average_best": average_best,
+        }
         for name, value in counts.items():
             if value is not None and value < 1:
                 raise ConfigError(f"trainer.{name}: should be 1 or more. Received: {value}.")
@@ -58,7 +69,9 @@ class Trainer:
         self.max_epochs = max_epochs
         self._jit_compile = jit_compile
         self._steps = steps_per_epoch
+        self._devices = devices
         self._keep = keep_checkpoints
+        self._average_best = average_best
         self._every = Duration.parse(
             checkpoint_every, key="trainer.checkpoint_every", units=("step", "epoch", "minute", "second")
         )
@@ -105,25 +118,36 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoints = Checkpoints(folder / FOLDER, keep=self._keep)
         state = checkpoints.read() if resume else None
-        batches = data.train(self._steps)
-        network = module.build(data.spec)
+        devices = Devices.of(self._devices)
+        batches = devices.deal(data.train(self._steps), training=True)
+        steps = len(batches)
         course = Course() if state is None else Course.of(state.facts["course"])
-        told = {"seed": seed, "data": data.spec.digest, "steps": len(batches), "phases": [p.name for p in phases]}
+        told = {"seed": seed, "data": data.spec.digest, "steps": steps, "phases": [phase.name for phase in phases]}
         if state is not None:
             _check(state.facts["told"], told)
             for epoch, metrics in enumerate(course.history, 1):
                 on_epoch(epoch, metrics)
             logger.info("going on after step %d of epoch %d", state.position.step, state.position.epoch + 1)
-        with stoppable(abandon=abandon) as stop:
-            training = Fitting(
+        progress = Progress(
+            steps=steps,
+            images=len(batches) * len(batches[0][1]) if self._steps else data.spec.images.get("train", steps),
+            val_images=data.spec.images.get("val", 0),
+            objective=objective,
+            history=course.history,
+        )
+        with stoppable(abandon=abandon) as stop, progress, devices.scope():
+            network = module.build(data.spec)
+            devices.prepare(network, augmentation)
+            fitting = Fitting(
                 module=module,
                 spec=data.spec,
                 network=network,
                 model=AugmentedModel(network, augmentation, compiled=self._jit_compile) if augmentation else network,
                 augmentation=augmentation,
+                devices=devices,
                 batches=batches,
-                steps=len(batches),
-                val=data.val(),
+                steps=steps,
+                val=devices.deal(data.val(), training=False),
                 objective=objective,
                 on_epoch=on_epoch,
                 seed=seed,
@@ -133,17 +157,16 @@ class Trainer:
                 jit_compile=self._jit_compile,
                 stop=stop,
                 course=course,
-                epochs=[
-                    phase.duration.epochs(total_epochs=self.max_epochs, steps_per_epoch=len(batches))
-                    for phase in phases
-                ],
+                epochs=[phase.duration.epochs(total_epochs=self.max_epochs, steps_per_epoch=steps) for phase in phases],
+                keep_best=self._average_best,
+                progress=progress,
                 told=told,
             )
+            reached = 0 if state is None else state.facts["phase"]
             for index, phase in enumerate(phases):
-                reached = 0 if state is None else state.facts["phase"]
                 if index >= reached:
-                    training.run(index, phase, state if index == reached else None)
-            return training.finish(len(phases))
+                    fitting.run(index, phase, state if index == reached else None)
+            return fitting.finish(len(phases)) if reached < len(phases) else fitting.finished()
 
 
 def clean(folder: Path) -> None:

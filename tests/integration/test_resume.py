@@ -156,7 +156,7 @@ def test_a_training_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_from_t
     assert process.returncode == 143, stderr
     assert "Traceback" not in stderr
     folder = folder_of(outputs)
-    assert f"resume={folder.name}" in stderr
+    assert f"resume={folder}" in stderr
     client = open_client(f"sqlite:///{outputs}/mlflow.db", create=False)
     assert client.get_run(folder.name).info.status == "KILLED"
     process = begin(outputs, f"resume={folder.name}")

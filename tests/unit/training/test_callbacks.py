@@ -26,7 +26,6 @@ def fitted(
     handed: list[tuple[int, dict[str, float]]] = []
     course = Course()
     report = EpochReport(
-        epochs=epochs,
         objective=Objective(metric, "min"),
         monitors=monitors,
         on_epoch=lambda epoch, metrics: handed.append((epoch, dict(metrics))),
@@ -60,17 +59,9 @@ def test_a_loss_that_is_not_a_number_stops_the_training_in_its_epoch() -> None:
         fitted(epochs=100, learning_rate=1e6)
 
 
-def test_each_epoch_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="medexp"):
-        course, _ = fitted(epochs=2)
-    assert [record.getMessage().split("  ")[0] for record in caplog.records] == ["epoch 1/2", "epoch 2/2"]
-    assert f"val_loss {course.history[1]['val_loss']:.4f}" in caplog.records[1].getMessage()
-
-
-def test_the_metrics_of_an_epoch_that_diverged_are_handed_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_metrics_of_an_epoch_that_diverged_are_handed_on() -> None:
     handed: list[float] = []
     report = EpochReport(
-        epochs=9,
         objective=Objective("val_loss", "min"),
         monitors=(),
         on_epoch=lambda epoch, metrics: handed.append(metrics["loss"]),
