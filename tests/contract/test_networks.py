@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from medexp.config.instantiate import instantiate
-from medexp.config.load import load
 from medexp.config.register import CONF, register
 from medexp.errors import ConfigError
 from medexp.models.class_probabilities import class_probabilities
@@ -65,15 +65,16 @@ def targets(spec: DataSpec, count: int = 6) -> np.ndarray:
     return one_hot if spec.task == "multiclass" else np.maximum(one_hot, np.roll(one_hot, 1, axis=0))
 
 
-def network(name: str, *overrides: str) -> Callable[[DataSpec], keras.Model]:
+def network(name: str) -> Callable[[DataSpec], keras.Model]:
     """As a training composes it."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return instantiate("model", load(compose("train", overrides=[f"model={name}", *overrides])).model)
+        node = OmegaConf.to_container(compose("train", overrides=[f"model={name}"]).model, resolve=True)
+    return instantiate("model", node)
 
 
-def build(name: str, spec: DataSpec, *overrides: str) -> keras.Model:
+def build(name: str, spec: DataSpec) -> keras.Model:
     keras.utils.set_random_seed(0)
-    return network(name, *overrides)(spec)
+    return network(name)(spec)
 
 
 def images(spec: DataSpec, count: int = 6) -> np.ndarray:
