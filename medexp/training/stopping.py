@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 logger = logging.getLogger(__name__)
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 6.0  # who sends SIGTERM often kills after 10: the rest is for the journal and the store
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 

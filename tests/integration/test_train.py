@@ -66,7 +66,7 @@ def test_the_one_log_holds_every_module_and_the_run_id_on_each_line(trained: Tra
     lines = [line for line in logs[0].read_text().splitlines() if line.startswith("20")]
     assert all(trained.run_id in line for line in lines)
     modules = {line.split()[4].rstrip(":") for line in lines}
-    assert {"medexp.experiment.train", "medexp.training.trainer", "medexp.training.callbacks"} <= modules
+    assert {"medexp.experiment.train", "medexp.training.fitting", "medexp.training.progress"} <= modules
     assert len(lines) == len(set(lines)), "no line is written twice"
 
 
