@@ -200,7 +200,7 @@ class PhaseConfig(Shell):
     """A part of a training: which layers, how long, at which peak learning rate."""
 
     duration: Name
-    train: Name | Annotated[float, Field(gt=0, le=1)]
+    train: Annotated[float, Field(gt=0, le=1)] | str
     batch_norm: Literal["train", "freeze"]
     learning_rate: Annotated[float, Field(gt=0)] | None
     start: Literal["last", "best"]

@@ -66,20 +66,23 @@ class ClassifierModule:
         """Return the untrained network for `spec`."""
         return self._network(spec)
 
-    def freeze(self, network: keras.Model, *, train: str | float, batch_norm: Literal["train", "freeze"]) -> int:
+    def freeze(
+        self, network: keras.Model, *, train: str | float, batch_norm: Literal["train", "freeze"], phase: str
+    ) -> int:
         """Decide which layers of the network learn, until the next call; return how many parameters do.
 
         Args:
             network: is changed; compile it afterwards.
             train: `all`, `head`, the name of the first layer that learns, or a share of the layers with weights.
             batch_norm: `freeze` keeps all statistics and scales of batch normalisation as they are.
+            phase: its name, for the error.
 
         Raises:
             ConfigError: there is no such layer.
         """
         from medexp.models.freezing import freeze
 
-        return freeze(network, train=train, batch_norm=batch_norm)
+        return freeze(network, train=train, batch_norm=batch_norm, key=f"finetuning.phases.{phase}.train")
 
     def compile_args(
         self,

@@ -24,22 +24,25 @@ def stem_for(stem: Stem | Literal["auto"], spec: DataSpec, *, weights: str | Non
     return "imagenet" if weights == "imagenet" or min(spec.input.shape[:2]) >= SMALL else "small"
 
 
-def resnet_features(image: keras.KerasTensor, *, block: Block, depths: Sequence[int], stem: Stem) -> keras.KerasTensor:
+def resnet_features(
+    image: keras.KerasTensor, *, block: Block, depths: Sequence[int], stem: Stem, width: int = 64
+) -> keras.KerasTensor:
     """Return the feature map of scaled images.
 
     Args:
-        image: (batch, height, width, 3).
+        image: (batch, height, width, channels).
         block: `basic_block` or `bottleneck_block`.
         depths: blocks of each stage; each but the first halves the map and doubles the channels.
         stem: `imagenet`: a 7x7 convolution and a pooling, which quarter the image; `small`: a 3x3 convolution, which
             leaves it as large as it is.
+        width: channels of the first stage.
     """
     bias = block is bottleneck_block  # as in keras.applications
     if stem == "imagenet":
         x = layers.ZeroPadding2D(3, name="conv1_pad")(image)
-        x = layers.Conv2D(64, 7, strides=2, use_bias=bias, name="conv1_conv", **CONV)(x)
+        x = layers.Conv2D(width, 7, strides=2, use_bias=bias, name="conv1_conv", **CONV)(x)
     else:
-        x = layers.Conv2D(64, 3, padding="same", use_bias=bias, name="conv1_conv", **CONV)(image)
+        x = layers.Conv2D(width, 3, padding="same", use_bias=bias, name="conv1_conv", **CONV)(image)
     x = layers.BatchNormalization(name="conv1_bn", **NORM)(x)
     x = layers.Activation("relu", name="conv1_relu")(x)
     if stem == "imagenet":
@@ -48,7 +51,7 @@ def resnet_features(image: keras.KerasTensor, *, block: Block, depths: Sequence[
     for stage, depth in enumerate(depths):
         for number in range(1, depth + 1):
             stride = 2 if stage and number == 1 else 1
-            x = block(x, 64 * 2**stage, stride=stride, name=f"conv{stage + 2}_block{number}")
+            x = block(x, width * 2**stage, stride=stride, name=f"conv{stage + 2}_block{number}")
     return x
 
 

@@ -72,7 +72,7 @@ class Fitting:
         """Train one phase, from its beginning or from a state within it."""
         if state is None and phase.start == "best" and self.course.best:
             self.network.load_weights(self.course.best[0].path(self.folder))
-        parameters = self.module.freeze(self.network, train=phase.train, batch_norm=phase.batch_norm)
+        parameters = self.module.freeze(self.network, train=phase.train, batch_norm=phase.batch_norm, phase=phase.name)
         epochs = self.epochs[index]
         recipe = self.module.compile_args(
             self.spec,

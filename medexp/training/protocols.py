@@ -15,7 +15,9 @@ class Module(Protocol):
     def build(self, spec: DataSpec) -> keras.Model:
         """The untrained network."""
 
-    def freeze(self, network: keras.Model, *, train: str | float, batch_norm: Literal["train", "freeze"]) -> int:
+    def freeze(
+        self, network: keras.Model, *, train: str | float, batch_norm: Literal["train", "freeze"], phase: str
+    ) -> int:
         """Decide which layers learn; return how many parameters do."""
 
     def compile_args(

@@ -29,7 +29,7 @@ COUNTS = {
     "hydra": 1,
     "logger": 2,
     "loss": 2,
-    "model": 11,
+    "model": 12,
     "optimizer": 3,
     "paths": 1,
     "schedule": 4,

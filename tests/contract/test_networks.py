@@ -104,7 +104,7 @@ def built() -> Iterator[Built]:
 def test_all_networks_are_tested() -> None:
     assert MODELS == [
         "convnext_tiny", "densenet121", "efficientnet", "efficientnet_v2", "mobilenet", "mobilenet_v1", "resnet18",
-        "resnet50", "simple_cnn", "vgg16", "vit_tiny",
+        "resnet50", "resnet_small", "simple_cnn", "vgg16", "vit_tiny",
     ], "a network came or went: change this list, and docs/models.md"  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def test_it_names_its_last_feature_map(name: str, spec: DataSpec, built: Built) 
     assert channels == model.get_layer("pool").output.shape[1]
 
 
-@pytest.mark.parametrize("name", networks(quick={"simple_cnn", "resnet18", "mobilenet", "convnext_tiny", "vit_tiny"}))
+@pytest.mark.parametrize("name", networks(quick={"simple_cnn", "resnet_small", "mobilenet", "convnext_tiny", "vit_tiny"}))
 def test_probabilities_are_float32_in_mixed_precision(name: str) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -158,7 +158,7 @@ def test_probabilities_are_float32_in_mixed_precision(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", networks(quick={"simple_cnn", "resnet18", "mobilenet", "convnext_tiny", "vit_tiny"}))
+@pytest.mark.parametrize("name", networks(quick={"simple_cnn", "resnet_small", "mobilenet", "convnext_tiny", "vit_tiny"}))
 def test_built_again_it_has_the_same_weights_by_its_seed_and_the_same_names(name: str) -> None:
     one, two = build(name, BINARY), build(name, BINARY)
     for first, second in zip(one.weights, two.weights, strict=True):

@@ -109,7 +109,7 @@ def test_every_problem_is_reported_at_once(script: Script) -> None:
     for text in (
         "trainer.max_epochs: should be int. Received: 'many'",
         "Did you mean optimizer.learning_rate?",
-        "Available: efficientnet, simple_cnn",
+        "simple_cnn, vgg16, vit_tiny. Did you mean 'resnet50'?",
         "data.batch_size: input should be greater than 0",
     ):
         assert text in done.stderr

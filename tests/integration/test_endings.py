@@ -81,7 +81,7 @@ def test_a_failed_job_fails_the_sweep_and_stops_no_other(script: Script, outputs
     done = script("train", "-m", *TINY, "model.filters=[8],[8,8,8,8,8,8,8,8],[4]", f"paths.outputs={outputs}")
     assert done.returncode == 1
     assert "1 of 3 jobs failed" in done.stderr
-    assert "8 stages need images of at least 256 pixels a side" in done.stderr
+    assert "simple_cnn takes images of 256 x 256 pixels or more" in done.stderr
     assert "Traceback" not in done.stderr
     parent, *children = runs_of(outputs)
     assert parent.info.status == "FAILED"
