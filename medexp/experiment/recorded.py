@@ -32,10 +32,6 @@ class Execution:
     def log(self) -> Path:
         return self.folder / LOG
 
-    def abandon(self) -> None:
-        """Close the run as killed, from any thread: the process is about to end itself."""
-        self.run.abandon()
-
 
 @contextmanager
 def recorded(
@@ -69,7 +65,8 @@ def recorded(
         opening = tracker.start(config.name, below=config.paths.outputs / below, parent=parent, tags=tags)
     else:
         opening = tracker.resume(resume)
-    with killable(), opening as run:
+    with killable() as ending, opening as run:
+        ending.abandon = run.abandon
         folder = run.folder
         with run_log(folder / LOG, run_id=run.id, console_level=config.runtime.console_level):
             patience = None

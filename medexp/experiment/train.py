@@ -123,7 +123,6 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
         on_epoch=lambda epoch, metrics: run.log_metrics(metrics, step=epoch),
         seed=config.seed,
         resume=resume,
-        abandon=execution.abandon,
     )
 
     # ---- evaluate what will be served: the best weights, in float32, one probability per class

@@ -27,7 +27,8 @@ def open_parent(
     It is closed as finished, as failed when the context raises (a job failed), or as killed by Ctrl-C or
     SIGTERM; in all three the jobs that did end are in the table.
     """
-    with killable(), tracker.start(name, below=folder, tags=tags) as run:
+    with killable() as ending, tracker.start(name, below=folder, tags=tags) as run:
+        ending.abandon = run.abandon
         own = run.folder
         with run_log(own / "sweep.log", run_id=run.id, console_level=console_level):
             logger.info("sweep %s", run.id)

@@ -33,7 +33,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, keep: int = 2) -> None:
         self._folder = folder
-        self._keep = keep
+        self.keep = keep
 
     def write(self, state: TrainingState) -> Path:
         """Write a state, then remove all but the last `keep`.
@@ -56,7 +56,7 @@ class Checkpoints:
             new.unlink(missing_ok=True)
             raise
         _sync(self._folder)
-        for old in self.paths()[self._keep :]:
+        for old in self.paths()[self.keep :]:
             old.unlink(missing_ok=True)
         return path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from medexp.training.best_weights import BestWeights, prune
 from medexp.training.callbacks import EpochOrder, EpochReport, OnEpoch
 from medexp.training.checkpoint import Checkpoints
 from medexp.training.checkpointer import Checkpointer, Writer
-from medexp.training.course import Course
+from medexp.training.course import Course, Kept
 from medexp.training.devices import Devices
 from medexp.training.duration import Duration
 from medexp.training.moving_average import MovingAverage
@@ -66,6 +67,7 @@ class Fitting:
         self._phase, self._phase_began = 0, 0
         self._start = time.perf_counter()
         self._before = self.course.seconds
+        self._known: deque[set[Kept]] = deque(maxlen=self.checkpoints.keep)
         self._writer = Writer(self.checkpoints, facts=self._facts, on_written=self._forget)
 
     def run(self, index: int, phase: Phase, state: TrainingState | None) -> None:
@@ -189,7 +191,10 @@ class Fitting:
         }
 
     def _forget(self) -> None:
-        prune(self.folder, set(self.course.best))
+        """Remove the weights that no checkpoint on the disk knows: those of a process before this one know others."""
+        self._known.append(set(self.course.best))
+        if len(self._known) == self._known.maxlen:
+            prune(self.folder, set().union(*self._known))
 
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._start

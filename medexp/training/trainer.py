@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,7 +88,6 @@ class Trainer:
         on_epoch: OnEpoch,
         seed: int,
         resume: bool = False,
-        abandon: Callable[[], None] = lambda: None,
     ) -> FitResult:
         """Train, and return how it went and where the best weights are.
 
@@ -107,7 +106,6 @@ class Trainer:
                 training is resumed.
             seed: of augmentation and dropout, which depend on it, the epoch and the step alone.
             resume: go on from the last whole checkpoint in `folder`; from the start where there is none.
-            abandon: called before the process ends itself because a step outlasts the time that a signal gives.
 
         Raises:
             TrainingError: no epoch gave a finite objective, the loss is not a number, an unknown monitor, a checkpoint
@@ -135,7 +133,7 @@ class Trainer:
             objective=objective,
             history=course.history,
         )
-        with stoppable(abandon=abandon) as stop, progress, devices.scope():
+        with stoppable() as stop, progress, devices.scope():
             network = module.build(data.spec)
             devices.prepare(network, augmentation)
             fitting = Fitting(

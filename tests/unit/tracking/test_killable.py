@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -21,6 +24,40 @@ def test_sigterm_leaves_through_the_context_with_143() -> None:
             left.append("closed")
     assert ending.value.code == 143
     assert left == ["closed"]
+
+
+NATIVE = """
+import hashlib
+from medexp.tracking.killable import killable
+with killable(grace=0.6) as ending:
+    ending.abandon = lambda: print("abandoned", flush=True)
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # as a long graph: minutes in which no handler of Python runs
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_what_outlasts_the_grace_is_abandoned(number: signal.Signals, code: int) -> None:
+    def heed() -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    process = subprocess.Popen([sys.executable, "-c", NATIVE], stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    start = time.monotonic()
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert out == "abandoned\n"
+    assert 0.5 < time.monotonic() - start < 5
+
+
+def test_what_ends_in_time_is_not_abandoned() -> None:
+    with pytest.raises(SystemExit), killable(grace=0.2) as ending:
+        ending.abandon = lambda: pytest.fail("abandoned")
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    time.sleep(0.4)
 
 
 def test_the_handler_before_comes_back() -> None:
