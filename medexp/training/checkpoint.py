@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medexp.training.state import Position, TrainingState
+from medexp.training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 FOLDER = "checkpoints"
@@ -23,8 +24,8 @@ _SUFFIX = ".ckpt"
 class Checkpoints:
     """The last few states of one training, one file each.
 
-    A file is a NumPy archive (zip, a checksum for each member). It is written under another name, synced to the disk
-    and renamed, so that a name stands for a whole file.
+    A file is a NumPy archive (zip, a checksum for each member), written by `write_whole`. One that is damaged
+    nevertheless is set aside as `*.damaged` when it is read: it takes no place among the last few.
 
     Args:
         folder: of the checkpoints.
@@ -36,37 +37,33 @@ class Checkpoints:
         self.keep = keep
 
     def write(self, state: TrainingState) -> Path:
-        """Write a state, then remove all but the last `keep`.
+        """Write a state, then remove all but the last `keep`, this one among them.
 
         Raises:
             OSError: the disk is full, or not writable; the states before it stay, and nothing half-written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{state.position.epoch:06d}-{state.position.step:08d}{_SUFFIX}"
-        new = path.with_suffix(".new")
         facts = {"epoch": state.position.epoch, "step": state.position.step, **state.facts}
         text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        try:
-            with new.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{**state.arrays, _FACTS: text})
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-        _sync(self._folder)
-        for old in self.paths()[self.keep :]:
+        write_whole(path, lambda file: np.savez(file, allow_pickle=False, **{**state.arrays, _FACTS: text}))
+        others = [other for other in self.paths() if other != path]
+        for old in others[self.keep - 1 :]:
             old.unlink(missing_ok=True)
         return path
 
     def read(self) -> TrainingState | None:
-        """Return the last state that is whole; None where there is none. Damaged ones are said, and passed over."""
+        """Return the last state that is whole; None where there is none. Damaged ones are said, and set aside."""
         for path in self.paths():
             try:
                 return _read(path)
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-                logger.warning("checkpoint %s is damaged (%s); the one before it is taken", path.name, error)
+                aside = path.with_name(f"{path.name}.damaged")
+                with suppress(OSError):  # on a disk that cannot be written it is passed over all the same
+                    path.replace(aside)
+                logger.warning(
+                    "checkpoint %s is damaged (%s); it is set aside as %s, and the one before it is taken",
+                    path.name, error, aside.name,
+                )  # fmt: skip
         return None
 
     def paths(self) -> list[Path]:
@@ -82,12 +79,3 @@ def _read(path: Path) -> TrainingState:
         arrays = {name: archive[name] for name in archive.files}
     facts: dict[str, Any] = json.loads(arrays.pop(_FACTS).tobytes())
     return TrainingState(Position(facts.pop("epoch"), facts.pop("step")), arrays, facts)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename last: the entry of a folder is written on its own."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -77,6 +77,31 @@ def test_a_damaged_one_is_passed_over_for_the_one_before(
     assert f"{path.name} is damaged" in caplog.text
 
 
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_damaged_one_takes_no_place_from_those_of_a_training_that_goes_on_before_it(
+    keep: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for epoch in (1, 2, 3):
+        newest = Checkpoints(tmp_path, keep=keep).write(state(epoch))
+    newest.write_bytes(newest.read_bytes()[:-200])
+    again = Checkpoints(tmp_path, keep=keep)
+    assert (again.read() is None) == (keep == 1)
+    assert f"set aside as {newest.name}.damaged" in caplog.text
+    written = [again.write(state(0, step)) for step in (4, 8)]
+    assert written[-1].exists()
+    if keep == 1:
+        assert again.paths() == written[-1:]
+        assert same(state(0, 8), again.read())
+
+
+def test_what_was_just_written_stays_whatever_was_there(tmp_path: Path) -> None:
+    Checkpoints(tmp_path).write(state(7))
+    kept = Checkpoints(tmp_path, keep=1)
+    path = kept.write(state(1))
+    assert kept.paths() == [path]
+    assert same(state(1), kept.read())
+
+
 @pytest.mark.parametrize("place", range(0, 100, 7))
 def test_one_wrong_bit_anywhere_is_found_or_without_effect(place: int, tmp_path: Path) -> None:
     path = Checkpoints(tmp_path).write(state(2))
