@@ -26,7 +26,8 @@ def main(cfg: DictConfig) -> float:
 
             return train(config).score
         from medexp.config.find_run import find_run
-        from medexp.config.saved import load_saved, refuse_finished
+        from medexp.config.saved import load_saved
+        from medexp.experiment.resumed import refuse_finished
 
         folder = find_run(str(cfg.resume), outputs=Path(cfg.paths.outputs), key="resume")
         refuse_finished(folder)

@@ -24,7 +24,7 @@ COUNTS = {
     "callbacks": 2,
     "data": 16,
     "debug": 1,
-    "experiment": 1,
+    "experiment": 2,
     "finetuning": 3,
     "hydra": 1,
     "logger": 2,
