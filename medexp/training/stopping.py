@@ -50,8 +50,8 @@ def stoppable() -> Iterator[StopRequest]:
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
+        request.ask(number)  # first: what handles the line may fail, where the signal came in the middle of another
         logger.info("stopping after this step (%s)", signal.Signals(number).name)
-        request.ask(number)
 
     heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in heeded}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from medexp.training.stopping import stoppable
 
 LOOP = """
 import sys, time
@@ -55,3 +59,25 @@ def test_a_second_signal_does_not_wait_for_the_step() -> None:
     assert status == 143
     assert "step 0" not in lines
     assert seconds < 5
+
+
+class Failing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("reentrant call")
+
+
+def test_a_line_that_cannot_be_written_loses_no_request() -> None:
+    """The signal may come in the middle of another line."""
+    handler, logger = Failing(), logging.getLogger("medexp.training.stopping")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with stoppable() as stop:
+            with pytest.raises(RuntimeError, match="reentrant"):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(1)
+            assert stop.pending
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
