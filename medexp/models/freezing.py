@@ -8,6 +8,7 @@ from typing import Literal
 import keras
 
 from medexp.errors import ConfigError, unknown
+from medexp.models.feature_map import feature_map
 
 
 def freeze(
@@ -55,7 +56,7 @@ def _first(network: keras.Model, train: str | float, key: str) -> int:
     if train == "all":
         return 0
     if train == "head":
-        return names.index("pool")
+        return names.index(feature_map(network)) + 1
     if isinstance(train, str):
         if train not in names:
             raise ConfigError(f"{key}: {unknown(f'layer of {network.name}', train, ['all', 'head', *names])}")
