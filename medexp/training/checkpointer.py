@@ -10,9 +10,10 @@ from typing import Any
 import keras
 
 from medexp.errors import TrainingError
+from medexp.training.callback_state import left_out
 from medexp.training.checkpoint import Checkpoints
 from medexp.training.duration import Duration
-from medexp.training.state import Position, TrainingState, capture, is_finite, restore, restore_within_epoch
+from medexp.training.state import Position, TrainingState, capture, is_finite, restore
 from medexp.training.stopping import StopRequest
 
 logger = logging.getLogger(__name__)
@@ -24,18 +25,24 @@ class Writer:
     Args:
         checkpoints: where to.
         facts: that belong to each state besides what `capture` takes.
-        on_written: called after each write, for what only older checkpoints needed.
+        before: called before each write: puts on the disk what the state refers to. Its OSError is the write's own.
+        after: called after each write, for what only older checkpoints needed.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, *, facts: Callable[[], dict[str, Any]], on_written: Callable[[], None]
+        self,
+        checkpoints: Checkpoints,
+        *,
+        facts: Callable[[], dict[str, Any]],
+        before: Callable[[], None],
+        after: Callable[[], None],
     ) -> None:
-        self._checkpoints, self._facts, self._on_written = checkpoints, facts, on_written
+        self._checkpoints, self._facts, self._before, self._after = checkpoints, facts, before, after
 
     def state(
-        self, position: Position, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]
+        self, position: Position, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], *, over: bool
     ) -> TrainingState:
-        """Return the state of now.
+        """Return the state of now; `over`: the phase is at its end.
 
         Raises:
             TrainingError: a weight is not a number; such a state is of no use.
@@ -47,11 +54,12 @@ class Writer:
                 f"{position.epoch + 1}. The checkpoint before it stays. Try a smaller optimizer.learning_rate, "
                 "optimizer.clipnorm=1, or trainer.precision=float32"
             )
-        return TrainingState(position, arrays, {**facts, **self._facts()})
+        return TrainingState(position, arrays, {**facts, **self._facts(), "over": over})
 
     def write(self, state: TrainingState) -> None:
         """Write it, or say why not."""
         try:
+            self._before()
             self._checkpoints.write(state)
         except OSError as error:
             last = next(iter(self._checkpoints.paths()), None)
@@ -61,7 +69,7 @@ class Writer:
                 state.position.epoch + 1, state.position.step, error, last.name if last else "none",
             )  # fmt: skip
         else:
-            self._on_written()
+            self._after()
 
 
 class Checkpointer(keras.callbacks.Callback):
@@ -74,7 +82,7 @@ class Checkpointer(keras.callbacks.Callback):
         callbacks: whose state counts.
         every: how often.
         steps_per_epoch: batches of a whole epoch.
-        epochs: (first, end) of the phase, from 0: after its last epoch the next phase writes its own beginning.
+        epochs: (first, end) of the phase, from 0.
         resume: what this fit goes on from; None at the beginning of a phase.
         stop: obeyed after the step, and after the epoch.
     """
@@ -111,11 +119,19 @@ class Checkpointer(keras.callbacks.Callback):
         """Put weights, optimizer and callbacks back, after what others have set up."""
         if self._resume is not None:
             restore(self._resume, self.model, self._callbacks)
+            return
+        for callback in self._callbacks:
+            if names := left_out(callback):
+                logger.info(
+                    "checkpoints do not hold all that callback %s has (%s); if it decides anything, give the class "
+                    "get_state() and set_state()",
+                    type(callback).__name__, ", ".join(names),
+                )  # fmt: skip
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Put back what an epoch has begun with, where this one goes on in its middle."""
+        """Put everything back once more where an epoch goes on in its middle: others have begun it anew."""
         if self._at.step and self._resume is not None:
-            restore_within_epoch(self._resume, self.model)
+            restore(self._resume, self.model, self._callbacks)
         self._offset = self._at.step
         self._at = Position(epoch + 1)
 
@@ -132,14 +148,13 @@ class Checkpointer(keras.callbacks.Callback):
             self._stop.obey()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write if it is time, unless the phase is over."""
+        """Write if it is time, and where the phase is over: what comes then is slow, and nothing is lost meanwhile."""
         self._since += 1
-        if self.model.stop_training or epoch + 1 == self._end:
-            return
-        if self._offset:  # the next epochs are another fit
-            self.after_epoch = self._writer.state(self._at, self.model, self._callbacks)
-        if self._stop.pending or self._due():
-            self._write(self._at)
+        over = bool(self.model.stop_training) or epoch + 1 == self._end
+        if self._offset and not over:  # the next epochs are another fit
+            self.after_epoch = self._writer.state(self._at, self.model, self._callbacks, over=False)
+        if over or self._stop.pending or self._due():
+            self._write(self._at, over=over)
             self._stop.obey()
 
     def _due(self) -> bool:
@@ -147,6 +162,6 @@ class Checkpointer(keras.callbacks.Callback):
             return time.monotonic() - self._clock >= self._every_seconds
         return self._since >= self._every_steps
 
-    def _write(self, position: Position) -> None:
-        self._writer.write(self._writer.state(position, self.model, self._callbacks))
+    def _write(self, position: Position, *, over: bool = False) -> None:
+        self._writer.write(self._writer.state(position, self.model, self._callbacks, over=over))
         self._since, self._clock = 0, time.monotonic()

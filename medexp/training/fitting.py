@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -15,13 +14,14 @@ import keras
 
 from medexp.errors import ConfigError, TrainingError
 from medexp.training.augmented import WithTargets
-from medexp.training.best_weights import BestWeights, prune
+from medexp.training.best_weights import BestWeights
 from medexp.training.callbacks import EpochOrder, EpochReport, OnEpoch
 from medexp.training.checkpoint import Checkpoints
 from medexp.training.checkpointer import Checkpointer, Writer
 from medexp.training.course import Course, Kept
 from medexp.training.devices import Devices
 from medexp.training.duration import Duration
+from medexp.training.kept_weights import KeptWeights, weights_file
 from medexp.training.moving_average import MovingAverage
 from medexp.training.phase import Phase
 from medexp.training.progress import Progress
@@ -30,6 +30,7 @@ from medexp.training.reseed import Reseed
 from medexp.training.soup import Candidate, greedy_soup
 from medexp.training.state import Position, TrainingState
 from medexp.training.stopping import StopRequest
+from medexp.training.whole_file import write_whole
 from medexp.types import DataSpec, FitResult, Objective
 
 logger = logging.getLogger(__name__)
@@ -68,11 +69,14 @@ class Fitting:
         self._start = time.perf_counter()
         self._before = self.course.seconds
         self._known: deque[set[Kept]] = deque(maxlen=self.checkpoints.keep)
-        self._writer = Writer(self.checkpoints, facts=self._facts, on_written=self._forget)
+        self._weights = KeptWeights(self.folder)
+        self._writer = Writer(self.checkpoints, facts=self._facts, before=self._weights.write, after=self._forget)
 
     def run(self, index: int, phase: Phase, state: TrainingState | None) -> None:
         """Train one phase, from its beginning or from a state within it."""
+        self.stop.obey()  # here and below: a checkpoint has all that was trained
         if state is None and phase.start == "best" and self.course.best:
+            self._write_weights()
             self.network.load_weights(self.course.best[0].path(self.folder))
         parameters = self.module.freeze(self.network, train=phase.train, batch_norm=phase.batch_norm, phase=phase.name)
         epochs = self.epochs[index]
@@ -94,10 +98,6 @@ class Fitting:
         )  # fmt: skip
         self._phase = index
         self._phase_began = len(self.course.history) if state is None else state.facts["phase_began"]
-        if state is None and index:
-            state = self._writer.state(Position(self._phase_began), self.model, phase.callbacks)
-            self._writer.write(state)
-            state = None
         self.stop.obey()
         while True:
             go_on = self._fit(phase, state)
@@ -109,6 +109,8 @@ class Fitting:
         """Call Keras' `fit` once; return the state to go on from where that was the rest of an epoch."""
         at = state.position if state else Position(self._phase_began)
         end = self._phase_began + self.epochs[self._phase]
+        if state is not None and state.facts["over"]:
+            end = at.epoch  # a fit without an epoch: callbacks do what they do at the end of training
         self.batches.start_epoch(at.epoch, skip=at.step)
         checkpointer = Checkpointer(
             self._writer,
@@ -133,7 +135,7 @@ class Fitting:
                 Reseed(seed=self.seed, augmentation=self.augmentation, network=self.network),
                 EpochReport(objective=self.objective, monitors=monitors, on_epoch=self.on_epoch, course=self.course),
                 BestWeights(
-                    self.network, self.folder, objective=self.objective, course=self.course, keep=self.keep_best
+                    self.network, self._weights, objective=self.objective, course=self.course, keep=self.keep_best
                 ),
                 self.progress,
                 *phase.callbacks,
@@ -145,17 +147,24 @@ class Fitting:
         return None if self.model.stop_training else checkpointer.after_epoch
 
     def finish(self, phases: int) -> FitResult:
-        """Put the best weights in their place, and remember that there is nothing more to train."""
+        """Put the best weights in their place, and remember that there is nothing more to train.
+
+        Raises:
+            TrainingError: no epoch gave a finite objective, or the weights cannot be written.
+        """
+        self.stop.obey()
         if not self.course.best:
             raise TrainingError(
                 f"No epoch gave a finite {self.objective.metric}. Received: {len(self.course.history)} epochs. "
                 "Train longer (trainer.max_epochs), or choose another objective.metric"
             )
-        best, path = self.course.best[0], self.folder / BEST_WEIGHTS
-        if self.keep_best == 1:
-            shutil.copyfile(best.path(self.folder), path)
-        else:
-            self._average(path)
+        self._write_weights()
+        path = self.folder / BEST_WEIGHTS
+        data = self.course.best[0].path(self.folder).read_bytes() if self.keep_best == 1 else self._average()
+        try:
+            write_whole(path, data)
+        except OSError as error:
+            raise self._no_room(error) from error
         self._phase = phases
         seconds = self._seconds()
         self._writer.write(TrainingState(Position(len(self.course.history)), {}, self._facts()))
@@ -166,20 +175,35 @@ class Fitting:
         """Return the result of a training that was at its end before."""
         return self.course.result(self.folder / BEST_WEIGHTS, seconds=self._before)
 
-    def _average(self, path: Path) -> None:
-        """Average the best epochs as far as validation does not suffer, and measure what comes out."""
+    def _average(self) -> bytes:
+        """Average the best epochs as far as validation does not suffer, measure what comes out, return its file."""
         measured: dict[str, float] = {}
 
         def score() -> float:
+            self.stop.obey()
             found = self.model.evaluate(self.val, return_dict=True, verbose=0)
             measured.update({f"val_{name}": float(value) for name, value in found.items()})
             return measured[self.objective.metric]
 
         candidates = [Candidate(kept.epoch, kept.path(self.folder), kept.value) for kept in self.course.best]
-        soup = greedy_soup(self.network, candidates, objective=self.objective, score=score, path=path)
+        soup = greedy_soup(self.network, candidates, objective=self.objective, score=score)
         score()
         self.course.averaged = measured
         logger.info("averaged epochs %s: %s %.4f", ", ".join(map(str, soup.members)), self.objective.metric, soup.value)
+        return weights_file(self.network)
+
+    def _write_weights(self) -> None:
+        """Write the weights of the best epochs: they are needed now."""
+        try:
+            self._weights.write()
+        except OSError as error:
+            raise self._no_room(error) from error
+
+    def _no_room(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"The weights of the best epoch cannot be written ({error}). Received: {self.folder}. Make room, then go "
+            f"on from the last checkpoint with python scripts/train.py resume={self.folder.name}"
+        )
 
     def _facts(self) -> dict[str, Any]:
         course = replace(self.course, seconds=self._seconds())
@@ -194,7 +218,7 @@ class Fitting:
         """Remove the weights that no checkpoint on the disk knows: those of a process before this one know others."""
         self._known.append(set(self.course.best))
         if len(self._known) == self._known.maxlen:
-            prune(self.folder, set().union(*self._known))
+            self._weights.prune(all_but=set().union(*self._known))
 
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._start

@@ -39,7 +39,6 @@ def greedy_soup(
     *,
     objective: Objective,
     score: Callable[[], float],
-    path: Path,
 ) -> Soup:
     """Average the weights of the best epochs, as far as the average is not worse on validation.
 
@@ -57,11 +56,9 @@ def greedy_soup(
         candidates: epochs of one training, in any order.
         objective: what is better.
         score: measures `network`, as it is then, on validation.
-        path: receives the weights, under a name that stands for a whole file.
 
     Raises:
         ValueError: no candidate has a finite objective.
-        OSError: the weights cannot be written.
     """
     sign = -1.0 if objective.mode == "max" else 1.0
     ranked = sorted(
@@ -84,7 +81,6 @@ def greedy_soup(
             total, kept, best = summed, average, value
             members.append(candidate.epoch)
     _assign(network, kept)
-    _save(network, path)
     logger.info("soup of %d of %d epochs (%s): %s %.4f, the best alone %.4f", len(members), len(ranked),
                 ", ".join(map(str, members)), objective.metric, best, ranked[0].value)  # fmt: skip
     return Soup(tuple(members), float(best))
@@ -108,12 +104,3 @@ def _is_fraction(value: np.ndarray) -> bool:
 def _assign(network: keras.Model, values: Sequence[np.ndarray]) -> None:
     for weight, value in zip(network.weights, values, strict=True):
         weight.assign(value)
-
-
-def _save(network: keras.Model, path: Path) -> None:
-    new = path.with_name(f"new-{path.name}")
-    try:
-        network.save_weights(new)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -11,9 +11,7 @@ import keras
 import numpy as np
 
 from medexp.errors import TrainingError
-
-Arrays = dict[str, np.ndarray]
-_NOT_STATE = {"_model", "params", "validation_data"}  # of the fit, not of the training
+from medexp.training.callback_state import Arrays, capture_callback, restore_callback
 
 
 @dataclass(frozen=True, order=True)
@@ -43,19 +41,17 @@ class TrainingState:
 def capture(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> tuple[Arrays, dict[str, Any]]:
     """Return copies of the state of a compiled model, of its callbacks and of all random numbers.
 
-    A callback's state is what `get_state()` returns where it has that; else each of its attributes that is a number, a
-    text, an array or a list of them, which is all that Keras' own keep.
+    Raises:
+        TrainingError: a callback's `get_state()` returns what a checkpoint cannot hold.
     """
     arrays = {name: keras.ops.convert_to_numpy(variable).copy() for name, variable in _variables(model)}
-    states = []
-    for index, callback in enumerate(callbacks):
-        plain = {}
-        for name, value in _attributes(callback).items():
-            if _is_plain(value):
-                plain[name] = value.item() if isinstance(value, np.generic) else value
-            elif parts := _arrays_in(value):
-                arrays |= {f"callback/{index}/{name}/{i}": part for i, part in enumerate(parts)}
-        states.append({"class": type(callback).__name__, "plain": plain})
+    states = [
+        {
+            "class": type(callback).__name__,
+            "state": capture_callback(callback, prefix=f"callback/{index}", arrays=arrays),
+        }
+        for index, callback in enumerate(callbacks)
+    ]
     version, numbers, gauss = random.getstate()
     kind, keys, place, has_gauss, cached = np.random.get_state(legacy=True)
     arrays["random/numpy"] = np.asarray(keys).copy()
@@ -86,25 +82,12 @@ def restore(state: TrainingState, model: keras.Model, callbacks: Sequence[keras.
         )
     for name, variable in wanted.items():
         variable.assign(held[name])
-    for index, (callback, saved) in enumerate(zip(callbacks, state.facts["callbacks"], strict=True)):
-        found: dict[str, list[tuple[int, np.ndarray]]] = {}
-        for name, array in state.arrays.items():
-            if name.startswith(prefix := f"callback/{index}/"):
-                attribute, _, place = name.removeprefix(prefix).rpartition("/")
-                found.setdefault(attribute, []).append((int(place), array))
-        lists = {name: [array for _, array in sorted(parts, key=lambda part: part[0])] for name, parts in found.items()}
-        _set_attributes(callback, {**saved["plain"], **lists})
+    for callback, saved in zip(callbacks, state.facts["callbacks"], strict=True):
+        restore_callback(callback, saved["state"], state.arrays)
     version, numbers, gauss = state.facts["random"]["python"]
     random.setstate((version, tuple(numbers), gauss))
     kind, place, has_gauss, cached = state.facts["random"]["numpy"]
     np.random.set_state((kind, state.arrays["random/numpy"], place, has_gauss, cached))
-
-
-def restore_within_epoch(state: TrainingState, model: keras.Model) -> None:
-    """Put back what the beginning of an epoch sets anew: the metrics so far, and the states of seed generators."""
-    for name, variable in _variables(model):
-        if name.startswith("metric/") or variable.name == "seed_generator_state":
-            variable.assign(state.arrays[name])
 
 
 def is_finite(arrays: Mapping[str, np.ndarray]) -> bool:
@@ -126,30 +109,3 @@ def _variables(model: keras.Model) -> Iterable[tuple[str, Any]]:
     for group, variables in zip(_GROUPS, groups, strict=True):
         for index, variable in enumerate(variables):
             yield f"{group}/{index:04d}/{variable.name}", variable  # a path has counters of the process in it
-
-
-def _attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    if hasattr(callback, "get_state"):
-        return dict(callback.get_state())
-    return {name: value for name, value in vars(callback).items() if name not in _NOT_STATE}
-
-
-def _set_attributes(callback: keras.callbacks.Callback, values: Mapping[str, Any]) -> None:
-    if hasattr(callback, "set_state"):
-        callback.set_state(values)
-    else:
-        for name, value in values.items():
-            setattr(callback, name, value)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | np.bool_ | np.integer | np.floating)
-
-
-def _arrays_in(value: Any) -> list[np.ndarray]:
-    """The arrays of a list of nothing else."""
-    if not isinstance(value, list | tuple) or not value:
-        return []
-    if not all(isinstance(part, np.ndarray) or keras.ops.is_tensor(part) for part in value):
-        return []
-    return [np.asarray(part).copy() for part in value]

@@ -105,15 +105,30 @@ class Trainer:
             on_epoch: called after each epoch with its number (from 1) and metrics; again for those of the past when a
                 training is resumed.
             seed: of augmentation and dropout, which depend on it, the epoch and the step alone.
-            resume: go on from the last whole checkpoint in `folder`; from the start where there is none.
+            resume: go on from the last whole checkpoint in `folder`; from the start where there is none. Without it
+                what an earlier training has left there is removed.
+
+        A training that goes on in the middle of an epoch is two fits of Keras: callbacks see `on_train_begin` and
+        `on_train_end` of the rest of that epoch, and again of the epochs after it. What is in memory is put back; what
+        a callback does outside, such as the file that CSVLogger opens anew, is its own matter (`append=True` there).
+        `epoch_seconds` of that epoch, as the progress, is of this process alone.
 
         Raises:
+            ConfigError: `average_best` with an objective that is not of validation.
             TrainingError: no epoch gave a finite objective, the loss is not a number, an unknown monitor, a checkpoint
                 of another training.
             SystemExit: SIGTERM or SIGHUP, after a checkpoint.
             KeyboardInterrupt: Ctrl-C, after a checkpoint.
         """
+        if self._average_best > 1 and not objective.metric.startswith("val_"):
+            raise ConfigError(
+                "trainer.average_best: what is averaged is chosen on validation, and the objective is not of it. "
+                f"Received: objective.metric={objective.metric}, trainer.average_best={self._average_best}. "
+                f"Override: trainer.average_best=1, or objective.metric=val_{objective.metric}"
+            )
         folder.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            clean(folder)
         checkpoints = Checkpoints(folder / FOLDER, keep=self._keep)
         state = checkpoints.read() if resume else None
         devices = Devices.of(self._devices)
@@ -135,6 +150,7 @@ class Trainer:
         )
         with stoppable() as stop, progress, devices.scope():
             network = module.build(data.spec)
+            stop.obey()
             devices.prepare(network, augmentation)
             fitting = Fitting(
                 module=module,

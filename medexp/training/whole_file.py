@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import IO
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_whole(path: Path, content: bytes | Callable[[IO[bytes]], object]) -> None:
     """Write a file under another name, sync it to the disk, rename it, and sync the folder, where the name is.
 
     Args:
         path: of the file; its folder is made where there is none.
-        write: receives the open file.
+        content: of the file, or what receives the open file and writes it.
 
     Raises:
         OSError: the disk is full, or not writable. A file that had the name before stays, and nothing half-written.
@@ -22,7 +22,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     new = path.with_name(f"{path.name}.new")
     try:
         with new.open("wb") as file:
-            write(file)
+            file.write(content) if isinstance(content, bytes) else content(file)
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from full_disk import full_disk
 
-from medexp.errors import TrainingError
-from medexp.training.best_weights import BestWeights, prune
+from medexp.training.best_weights import BestWeights
 from medexp.training.course import Course, Kept
+from medexp.training.kept_weights import KeptWeights, weights_file
 from medexp.types import Objective
 
 NAN = float("nan")
@@ -21,7 +23,7 @@ def network() -> keras.Model:
 def best_of(values: list[float], mode: str, folder: Path, *, keep: int = 1) -> list[Kept]:
     """The epochs kept of a training whose only weight is the number of the epoch."""
     model, course = network(), Course()
-    best = BestWeights(model, folder, objective=Objective("score", mode), course=course, keep=keep)
+    best = BestWeights(model, KeptWeights(folder), objective=Objective("score", mode), course=course, keep=keep)
     for epoch, value in enumerate(values):
         model.set_weights([np.full((1, 1), epoch + 1.0), np.zeros(1)])
         best.on_epoch_end(epoch, {"score": value})
@@ -62,7 +64,7 @@ def test_several_are_kept_the_best_first(tmp_path: Path) -> None:
 def test_files_of_other_epochs_go_when_they_are_pruned(tmp_path: Path) -> None:
     best = best_of([0.1, 0.2, 0.3], "max", tmp_path)
     assert len(list((tmp_path / "weights").iterdir())) == 3
-    prune(tmp_path, set(best))
+    KeptWeights(tmp_path).prune(all_but=best)
     assert list((tmp_path / "weights").iterdir()) == [best[0].path(tmp_path)]
 
 
@@ -71,9 +73,43 @@ def test_without_a_number_there_is_no_best_epoch_and_no_file(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_that_cannot_be_written_stop_the_training_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "weights").write_text("in the way")
-    with pytest.raises((TrainingError, FileExistsError)) as caught:
-        best_of([0.1], "max", tmp_path)
-    assert isinstance(caught.value, TrainingError)
-    assert f"resume={tmp_path.name}" in str(caught.value)
+def test_weights_that_find_no_room_are_written_when_there_is_some(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, course, weights = network(), Course(), KeptWeights(tmp_path)
+    best = BestWeights(model, weights, objective=Objective("score", "max"), course=course, keep=1)
+    for epoch, value in enumerate([0.1, 0.4, 0.2]):
+        model.set_weights([np.full((1, 1), epoch + 1.0), np.zeros(1)])
+        with full_disk(bytes_left=100):
+            best.on_epoch_end(epoch, {"score": value})
+    assert "File too large" in caplog.text
+    assert list((tmp_path / "weights").iterdir()) == []
+    model.set_weights([np.full((1, 1), 4.0), np.zeros(1)])
+    best.on_epoch_end(3, {"score": 0.3})
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["epoch-0002.weights.h5"]
+    assert weight_in(course.best[0].path(tmp_path)) == 2
+
+
+def test_the_file_is_the_one_that_keras_would_write(tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(3, 2),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5),
+        ]
+    )
+    model.save_weights(tmp_path / "theirs.weights.h5")
+    (tmp_path / "ours.weights.h5").write_bytes(weights_file(model))
+    found = []
+    for name in ("ours", "theirs"):
+        items: dict[str, object] = {}
+        with h5py.File(tmp_path / f"{name}.weights.h5") as file:
+            file.visititems(
+                lambda path, item, items=items: items.update(
+                    {path: (dict(item.attrs), np.asarray(item).tobytes() if hasattr(item, "shape") else None)}
+                )
+            )
+        found.append(items)
+    assert found[0] == found[1]
+    assert len(found[0]) > 6

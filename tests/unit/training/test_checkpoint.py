@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from medexp.training.checkpoint import Checkpoints
 from medexp.training.state import Position, TrainingState
@@ -141,14 +141,7 @@ def test_a_writer_that_is_killed_leaves_the_last_whole_one(after: int, tmp_path:
 def test_a_disk_without_room_leaves_the_one_before_and_nothing_half_written(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path)
     kept.write(state(1))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            kept.write(state(2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
+    with full_disk(bytes_left=10_000), pytest.raises(OSError, match="File too large"):
+        kept.write(state(2))
     assert same(state(1), kept.read())
     assert [path.name for path in tmp_path.iterdir()] == ["000001-00000000.ckpt"]

@@ -49,9 +49,7 @@ def test_epochs_join_where_the_average_is_not_worse(tmp_path: Path) -> None:
     loss = distance([1, 1, 0, 0])
     candidates = saved(tmp_path, [[9, 9, 9, 9], [2, 1, 0, 0], [0, 1, 0, 0.5], [1, 1, 0, 4]], loss)
     model = network()
-    soup = greedy_soup(
-        model, candidates, objective=LOSS, score=lambda: loss(kernel(model)), path=tmp_path / "soup.weights.h5"
-    )
+    soup = greedy_soup(model, candidates, objective=LOSS, score=lambda: loss(kernel(model)))
     assert soup.members == (2, 3)
     assert soup.value == pytest.approx(0.25)
     assert kernel(model) == pytest.approx([1, 1, 0, 0.25])
@@ -60,7 +58,7 @@ def test_epochs_join_where_the_average_is_not_worse(tmp_path: Path) -> None:
 def test_the_average_is_uniform_over_all_members(tmp_path: Path) -> None:
     candidates = saved(tmp_path, [[0, 0, 0, 0], [3, 0, 0, 0], [6, 0, 0, 0]], lambda weights: 1.0)
     model = network()
-    soup = greedy_soup(model, candidates, objective=LOSS, score=lambda: 1.0, path=tmp_path / "soup.weights.h5")
+    soup = greedy_soup(model, candidates, objective=LOSS, score=lambda: 1.0)
     assert soup.members == (1, 2, 3)
     assert kernel(model)[0] == 3
 
@@ -69,14 +67,14 @@ def test_sums_lose_nothing(tmp_path: Path) -> None:
     """In float32, 1e8 + 1 + 1 is 1e8."""
     candidates = saved(tmp_path, [[1e8, 0, 0, 0], [3, 0, 0, 0], [3, 0, 0, 0]], lambda weights: 1.0)
     model = network()
-    greedy_soup(model, candidates, objective=LOSS, score=lambda: 1.0, path=tmp_path / "soup.weights.h5")
+    greedy_soup(model, candidates, objective=LOSS, score=lambda: 1.0)
     assert kernel(model)[0] == np.float32((1e8 + 6) / 3)
 
 
 def test_statistics_of_batch_normalisation_are_averaged(tmp_path: Path) -> None:
     candidates = saved(tmp_path, [[0, 0, 0, 0], [1, 2, 3, 4]], lambda weights: 1.0)
     model = network()
-    greedy_soup(model, candidates, objective=AUC, score=lambda: 1.0, path=tmp_path / "soup.weights.h5")
+    greedy_soup(model, candidates, objective=AUC, score=lambda: 1.0)
     assert np.array(model.get_layer("norm").moving_mean) == pytest.approx([0.5, 1, 1.5, 2])
 
 
@@ -91,9 +89,7 @@ def test_it_is_never_worse_than_the_best_epoch(objective: Objective, seed: int, 
 
     candidates = saved(tmp_path, draw.normal(size=(6, 4)).tolist(), value)
     model = network()
-    soup = greedy_soup(
-        model, candidates, objective=objective, score=lambda: value(kernel(model)), path=tmp_path / "s.weights.h5"
-    )
+    soup = greedy_soup(model, candidates, objective=objective, score=lambda: value(kernel(model)))
     best = candidates[0].value
     for candidate in candidates:
         best = candidate.value if objective.better(candidate.value, best) else best
@@ -101,24 +97,12 @@ def test_it_is_never_worse_than_the_best_epoch(objective: Objective, seed: int, 
     assert soup.value == value(kernel(model))
 
 
-def test_the_file_holds_the_weights_of_the_network(tmp_path: Path) -> None:
-    candidates = saved(tmp_path, [[1, 2, 3, 4], [3, 2, 1, 0], [0, 0, 0, 9]], distance([2, 2, 2, 2]))
-    model, again = network(), network()
-    path = tmp_path / "soup.weights.h5"
-    greedy_soup(model, candidates, objective=LOSS, score=lambda: distance([2, 2, 2, 2])(kernel(model)), path=path)
-    again.load_weights(path)
-    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
-        assert one.tobytes() == other.tobytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [*(c.path.name for c in candidates), "soup.weights.h5"]
-
-
 def test_of_equal_epochs_the_earlier_comes_first_whatever_the_order_they_are_given_in(tmp_path: Path) -> None:
     candidates = saved(tmp_path, [[0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]], lambda weights: 1.0)
     found = []
     for order in (candidates, candidates[::-1]):
         model, scores = network(), iter([1.0, 2.0, 1.0, 2.0])
-        path = tmp_path / "soup.weights.h5"
-        soup = greedy_soup(model, order, objective=LOSS, score=scores.__next__, path=path)
+        soup = greedy_soup(model, order, objective=LOSS, score=scores.__next__)
         found.append((soup, kernel(model).tobytes()))
     assert found[0] == found[1]
     assert found[0][0].members == (1, 3)
@@ -127,17 +111,17 @@ def test_of_equal_epochs_the_earlier_comes_first_whatever_the_order_they_are_giv
 def test_an_epoch_without_a_number_is_left_out(tmp_path: Path) -> None:
     candidates = saved(tmp_path, [[1, 1, 1, 1], [2, 2, 2, 2]], lambda weights: 1.0)
     candidates[0] = Candidate(1, candidates[0].path, float("nan"))
-    soup = greedy_soup(network(), candidates, objective=AUC, score=lambda: 1.0, path=tmp_path / "s.weights.h5")
+    soup = greedy_soup(network(), candidates, objective=AUC, score=lambda: 1.0)
     assert soup.members == (2,)
     with pytest.raises(ValueError, match="no candidate has a finite objective"):
-        greedy_soup(network(), candidates[:1], objective=AUC, score=lambda: 1.0, path=tmp_path / "s.weights.h5")
+        greedy_soup(network(), candidates[:1], objective=AUC, score=lambda: 1.0)
 
 
 def test_an_average_without_a_number_does_not_join(tmp_path: Path) -> None:
     candidates = saved(tmp_path, [[1, 1, 1, 1], [2, 2, 2, 2]], lambda weights: 1.0)
     scores = iter([1.0, float("nan")])
     model = network()
-    soup = greedy_soup(model, candidates, objective=AUC, score=lambda: next(scores), path=tmp_path / "s.weights.h5")
+    soup = greedy_soup(model, candidates, objective=AUC, score=lambda: next(scores))
     assert soup.members == (1,)
     assert kernel(model).tolist() == [1, 1, 1, 1]
 
@@ -163,6 +147,6 @@ def test_what_has_no_fraction_stays_as_the_best_epoch_has_it(tmp_path: Path) -> 
         counting(count).save_weights(path)
         candidates.append(Candidate(epoch, path, 1.0))
     model = counting(0)
-    soup = greedy_soup(model, candidates, objective=AUC, score=lambda: 1.0, path=tmp_path / "s.weights.h5")
+    soup = greedy_soup(model, candidates, objective=AUC, score=lambda: 1.0)
     assert soup.members == (1, 2)
     assert int(model.get_layer("count").count) == 7
