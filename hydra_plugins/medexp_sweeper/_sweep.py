@@ -17,7 +17,7 @@ from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError, TrainingError
 from medexp.redact import redact
 from medexp.sweep.leaderboard import print_leaderboard
-from medexp.sweep.parent import open_parent
+from medexp.sweep.parent import Parent, open_parent
 from medexp.tracking.base import Tracker
 from medexp.types import Objective
 
@@ -34,37 +34,32 @@ def sweep(
         config = _checked(jobs, loader, master)
         tracker: Tracker = instantiate("logger", config.logger)
         objective = Objective(config.objective.metric, config.objective.mode)
-        folder = config.paths.outputs / "sweeps"
         tags = {
             "medexp.kind": "sweep",
             "medexp.overrides": " ".join(arguments),
             "mlflow.source.name": "scripts/train.py",
         }
         name = " ".join(arguments) or "sweep"
-        parent_id = ""
+        parent: Parent | None = None
         try:
             with open_parent(
                 tracker,
                 f"sweep {name}"[:250],
                 objective=objective,
-                folder=folder,
+                folder=config.paths.outputs / "sweeps",
                 tags=tags,
                 console_level=config.runtime.console_level,
             ) as parent:
-                parent_id = parent.id
+                own = parent.run.folder
                 with open_dict(master):
-                    master.hydra.sweep.dir = str(folder / parent.id)
-                (folder / parent.id / "multirun.yaml").write_text(redact(OmegaConf.to_yaml(master)))
-                results = launcher.launch([[*job, f"sweep.parent={parent.id}"] for job in jobs], initial_job_idx=0)
+                    master.hydra.sweep.dir = str(own)
+                (own / "multirun.yaml").write_text(redact(OmegaConf.to_yaml(master)))
+                results = launcher.launch([[*job, f"sweep.parent={parent.run.id}"] for job in jobs], initial_job_idx=0)
                 _raise_failures(jobs, results)
         finally:
-            if parent_id and (children := tracker.children(parent_id)):
-                print_leaderboard(
-                    children,
-                    objective,
-                    where=tracker.where(parent_id),
-                    table_file=str(folder / parent_id / "leaderboard.csv"),
-                )
+            if parent is not None and parent.children:
+                where = tracker.where(parent.run.id)
+                print_leaderboard(parent.children, objective, where=where, table_file=str(parent.table))
         return results
 
 

@@ -83,9 +83,6 @@ class Run(Protocol):
     def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record numbers of one step (an epoch, from 1); one that this step has already is not written again."""
 
-    def logged_steps(self, name: str) -> frozenset[int]:
-        """Return the steps of metric `name` that the run has, those of before it was resumed among them."""
-
     def log_data(self, data: DataSpec) -> None:
         """Record the data set as an input."""
 

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from medexp.tracking.entry import DAMAGED, METRICS, PARAMS, RUN, STATUS, Entry
 
 logger = logging.getLogger(__name__)
 JOURNAL, SENT = "tracking.jsonl", "tracking.sent"
+OPEN = (None, "RUNNING")  # the status of a run that has no end yet
 _NUMBERS_PER_WRITE = 1000  # of metrics, in one request to MLflow
 
 
@@ -33,7 +35,8 @@ class Journal:
 
     A line that was half written when the process was killed is cut off. Where a line cannot be written (the disk is
     full) it is held in memory, can be sent from there, and is written when there is room again. Safe to use from
-    several threads; one process at a time (`medexp.tracking.lock`).
+    several threads; one process at a time (`medexp.tracking.lock`). Once it is closed, a TrackingError says so to a
+    thread that still works on it.
 
     Args:
         folder: the run's.
@@ -52,6 +55,7 @@ class Journal:
         self._steps: dict[str, dict[int, int]] = {}
         self._params: dict[str, str] = {}
         self._status: str | None = None
+        self._open = True
         if head is None and not self._path.is_file():
             raise TrackingError(f"There is no journal of a run. Received: {folder}. It would hold {JOURNAL}")
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -70,11 +74,10 @@ class Journal:
             raise TrackingError(f"The journal does not say whose it is. Received: {self._path}")
         self.run_id = str(first.data["run_id"])
         self.store: str | None = first.data["store"]
-        self._open = True
 
     @property
     def status(self) -> str | None:
-        """The last status that was written; None and RUNNING are those of a run that has no end yet."""
+        """The last status that was written; one of OPEN where the run has no end yet."""
         return self._status
 
     @property
@@ -93,14 +96,14 @@ class Journal:
 
     def append(self, entry: Entry, *, durable: bool = True) -> None:
         """Write an entry; with `durable` it is on the disk, not only with the system, when the call returns."""
-        with self._lock:
+        with self._opened():
             self._index(entry)
             self._held.append(entry)
             self._write_held(durable=durable)
 
     def pending(self) -> list[Written]:
         """What is to be sent next: one entry, or several of metrics in one go; empty when all was sent."""
-        with self._lock:
+        with self._opened():
             found: list[Written] = []
             count, start = 0, self._upto
             block = self._bytes(self._upto, self._size)
@@ -125,9 +128,7 @@ class Journal:
 
     def acknowledge(self, written: Written, *, refused: str | None = None) -> None:
         """Remember that everything up to `written` was sent, or that the store refused it and why."""
-        with self._lock:
-            if not self._open:
-                raise TrackingError(f"The journal was closed. Received: {self._path}")
+        with self._opened():
             if written.end is None:
                 self._held = [replace(e, sent=True) if e is written.entry else e for e in self._held]
                 return
@@ -138,7 +139,7 @@ class Journal:
 
     def refused(self) -> list[tuple[Written, str]]:
         """The entries that the store refused, and why, in their order."""
-        with self._lock:
+        with self._opened():
             found = []
             for start, reason in sorted(self._refused.items()):
                 line = self._bytes(start, self._size).partition(b"\n")[0]
@@ -147,26 +148,26 @@ class Journal:
 
     def accepted(self, written: Written) -> None:
         """Remember that the store took an entry that it had refused."""
-        with self._lock:
+        with self._opened():
             self._refused.pop(written.start, None)
             self._write_sent()
 
     def left(self) -> int:
         """How many entries were not sent, those that were refused among them."""
-        with self._lock:
+        with self._opened():
             waiting = [Entry.parse(line) for line in self._bytes(self._upto, self._size).splitlines()]
             unsent = sum(1 for entry in (*waiting, *self._held) if entry.kind != RUN and not entry.sent)
             return unsent + len(self._refused)
 
     def later(self, written: Written) -> list[Entry]:
         """Everything that was written after an entry."""
-        with self._lock:
+        with self._opened():
             return [Entry.parse(line) for line in self._bytes(written.end or 0, self._size).splitlines()]
 
     @property
     def last_time(self) -> int:
         """When the last entry was written, in milliseconds since 1970."""
-        with self._lock:
+        with self._opened():
             times = [Entry.parse(line).time for line in self._bytes(0, self._size).splitlines()]
             return max(times, default=0)
 
@@ -180,6 +181,14 @@ class Journal:
             if lost := sum(1 for entry in self._held if not entry.sent):
                 logger.error("%d entries of run %s found no room on the disk: %s", lost, self.run_id, self._path)
             os.close(self._file)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Hold the lock on the open file: the number of a closed one may be that of another file by now."""
+        with self._lock:
+            if not self._open:
+                raise TrackingError(f"The journal was closed. Received: {self._path}")
+            yield
 
     def _index(self, entry: Entry) -> None:
         if entry.kind == METRICS:
@@ -243,6 +252,16 @@ class Journal:
             scratch.replace(self.folder / SENT)
         except OSError as error:  # then it is sent again, which changes nothing
             logger.info("%s cannot be written: %s", SENT, error)
+
+
+def last_status(folder: Path) -> str | None:
+    """Return the last status in the journal of the run in `folder`, which may be live; None where there is none."""
+    try:
+        lines = (folder / JOURNAL).read_bytes().splitlines()
+    except OSError:
+        return None
+    entries = (Entry.parse(line) for line in reversed(lines))
+    return next((str(entry.data["status"]) for entry in entries if entry.kind == STATUS), None)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from medexp.tracking.delivery import OUTBOX
 from medexp.tracking.entry import DATA, FILES, METRICS, MODEL, PARAMS, STATUS, TAGS, Entry
-from medexp.tracking.journal import Journal
+from medexp.tracking.journal import OPEN, Journal
 from medexp.tracking.sender import Sender
 from medexp.tracking.store import redacted
 from medexp.types import DataSpec
@@ -73,10 +73,6 @@ class JournalledRun:
         if new:
             self._write(Entry(METRICS, {"step": step, "metrics": new}), durable=durable)
 
-    def logged_steps(self, name: str) -> frozenset[int]:
-        """Return the steps of metric `name` that the run has."""
-        return frozenset(self._journal.steps(name))
-
     def log_data(self, data: DataSpec) -> None:
         """Record source, digests of data and split, classes, and counts per class and split as an MLflow input."""
         facts = {
@@ -115,7 +111,8 @@ class JournalledRun:
 
     def abandon(self) -> None:
         """Write that it was killed, and try for a second to send that: the process is about to end itself."""
-        self._journal.append(Entry(STATUS, {"status": "KILLED"}))
+        if self._journal.status in OPEN:
+            self._journal.append(Entry(STATUS, {"status": "KILLED"}))
         self._sender.drain(patience=1.0)
 
     def drain(self, *, patience: float | None = None) -> bool:

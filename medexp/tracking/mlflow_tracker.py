@@ -56,7 +56,7 @@ class MlflowTracker:
 
     def children(self, parent: str) -> tuple[Child, ...]:
         """The runs whose parent is `parent`, in the order they started, without what their machines did."""
-        client = open_client(self._uri)
+        client = open_client(self._uri, create=False)
         experiment = experiment_id(client, self._uri, self._experiment, self._artifacts)
         with store_errors(self._uri):
             found = client.search_runs(

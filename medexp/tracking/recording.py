@@ -16,7 +16,7 @@ from medexp.tracking.lock import locked
 from medexp.tracking.sender import Sender
 from medexp.tracking.system_metrics import PREFIX, SystemMetrics
 
-AFTER_SIGNAL = 1.5  # seconds to send the rest: who sent the signal waits, and kills after 10
+AFTER_SIGNAL = 1.0  # seconds without progress to send the rest: who sent the signal waits, and kills after 10
 
 
 @contextmanager

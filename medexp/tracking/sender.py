@@ -89,7 +89,7 @@ class Sender:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join(1.0)
+        self._thread.join(0.2)
 
     def _work(self) -> None:
         again = 0.0  # when a store that did not answer is tried again

@@ -81,8 +81,8 @@ def is_database(uri: str) -> bool:
 
 
 def is_missing_file(uri: str) -> bool:
-    """Whether `uri` is of a SQLite database whose file does not exist."""
-    return uri.startswith("sqlite:") and not _sqlite_file(uri).is_file()
+    """Whether `uri` is of a SQLite database whose file does not exist, or is empty: SQLite makes one on looking."""
+    return uri.startswith("sqlite:") and not ((file := _sqlite_file(uri)).is_file() and file.stat().st_size)
 
 
 def redacted(value: Any) -> Any:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +71,41 @@ def test_a_stopped_training_is_killed_in_the_store(
     assert f"run {run.info.run_id} was stopped" in stderr
 
 
-def test_a_stopped_sweep_closes_the_parent_and_the_child(outputs: Path) -> None:
+@contextmanager
+def away(database: Path) -> Iterator[None]:
+    """A store that is gone."""
+    elsewhere = database.rename(database.with_name("away.db"))
+    yield
+    assert not database.exists() or not database.stat().st_size, "nobody makes another in its place"
+    elsewhere.rename(database)
+
+
+@contextmanager
+def hanging(database: Path) -> Iterator[None]:
+    """A store that lets all wait who write or read."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+        holder.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    "store",
+    [nullcontext, pytest.param(away, marks=pytest.mark.slow), pytest.param(hanging, marks=pytest.mark.slow)],
+)
+def test_a_stopped_sweep_closes_the_parent_and_the_child_within_ten_seconds(
+    store: Callable[[Path], AbstractContextManager[None]], outputs: Path, script: Script
+) -> None:
     process = start(outputs, "-m", "seed=1,2")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 143
+    with store(outputs / "mlflow.db"):
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=30)
+        assert time.monotonic() - begin < 10
+        assert process.returncode == 143
+        assert "Traceback" not in stderr
+    if store is not nullcontext:
+        assert script("sync", f"paths.outputs={outputs}").returncode == 0
     parent, child = runs_of(outputs)
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert [parent.info.status, child.info.status] == ["KILLED", "KILLED"]

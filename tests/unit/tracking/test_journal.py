@@ -152,6 +152,28 @@ def test_a_folder_without_a_journal_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path)
 
 
+def test_a_closed_journal_reads_and_writes_no_other_file(tmp_path: Path) -> None:
+    journal = written(tmp_path)
+    item = journal.pending()[0]
+    journal.acknowledge(item, refused="no")
+    journal.close()
+    (other := tmp_path / "other").write_bytes((tmp_path / JOURNAL).read_bytes())
+    with other.open("r+b"):  # has the number that the journal's file had
+        for use in (
+            journal.pending,
+            journal.refused,
+            journal.left,
+            lambda: journal.later(item),
+            lambda: journal.last_time,
+            lambda: journal.append(metrics(4)),
+            lambda: journal.acknowledge(item),
+            lambda: journal.accepted(item),
+        ):
+            with pytest.raises(TrackingError, match="The journal was closed"):
+                use()
+    assert other.read_bytes() == (tmp_path / JOURNAL).read_bytes()
+
+
 WRITER = """
 import sys
 from pathlib import Path

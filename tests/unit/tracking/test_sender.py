@@ -187,7 +187,6 @@ def test_a_step_that_the_run_has_is_not_written_again(tmp_path: Path, store: Moo
         run.log_metrics({"loss": 1.0}, step=1)
         run.log_metrics({"loss": 2.0, "auc": 0.5, "nan": float("nan")}, step=1)
         run.log_metrics({"nan": 0.0}, step=1)
-        assert (run.logged_steps("loss"), run.logged_steps("nan"), run.logged_steps("x")) == ({1}, {1}, set())
         run.drain()
     assert store.received == [
         "{'step': 1, 'metrics': {'loss': 1.0}}",
@@ -203,7 +202,7 @@ def test_a_resumed_run_without_a_store_goes_on_in_its_journal(tmp_path: Path) ->
         raise SystemExit(143)
     assert Journal(run.folder).status == "KILLED"
     with tracker.resume(run.folder) as again:
-        assert (again.id, again.logged_steps("loss")) == (run.id, {1})
+        assert again.id == run.id
         with pytest.raises(TrackingError, match="being worked on"), tracker.resume(run.folder):
             pass
         again.log_params({"seed": 1})

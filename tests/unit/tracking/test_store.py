@@ -51,6 +51,10 @@ def test_reading_creates_no_database(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="Nothing is recorded yet"):
         open_client(f"sqlite:///{tmp_path}/none.db", create=False)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(TrackingError, match="Nothing is recorded yet"):
+        open_client(f"sqlite:///{tmp_path}/empty.db", create=False)
+    assert (tmp_path / "empty.db").stat().st_size == 0
 
 
 def test_a_run_id_in_the_environment_does_not_take_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
