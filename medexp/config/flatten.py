@@ -7,12 +7,16 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from medexp.config.schema import AuditScriptConfig, TrainConfig
+from medexp.config.schema import TrainConfig
+from medexp.config.schema_scripts import AuditScriptConfig
 
 
 def as_composed(config: TrainConfig | AuditScriptConfig) -> dict[str, Any]:
-    """Return nested plain values with the keys of the YAML files (`data.source` dissolved again)."""
-    plain = config.model_dump(mode="json")
+    """Return nested plain values with the keys of the YAML files (`data.source` dissolved again), without `resume`.
+
+    Which run a command goes on with is no part of a run's configuration.
+    """
+    plain = config.model_dump(mode="json", exclude={"resume"})
     plain["data"] = {**plain["data"].pop("source"), **plain["data"]}
     return plain
 

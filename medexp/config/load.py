@@ -10,14 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import (
-    AuditScriptConfig,
-    AugmentedDataConfig,
-    PromoteConfig,
-    ReproduceConfig,
-    SyncConfig,
-    TrainConfig,
-)
+from medexp.config.schema import AugmentedDataConfig, TrainConfig
+from medexp.config.schema_scripts import AuditScriptConfig, PromoteConfig, ReproduceConfig, SyncConfig
 from medexp.errors import ConfigError
 
 Typed = TypeVar("Typed", bound=BaseModel)

@@ -61,16 +61,6 @@ def load_saved(folder: Path, current: DictConfig, *, overrides: Sequence[str] | 
     return _loaded(plain, folder)
 
 
-def refuse_finished(folder: Path) -> None:
-    """Raise a ConfigError where the run in `folder` has its result: there is nothing to resume."""
-    if (folder / RESULT).is_file():
-        raise ConfigError(
-            f"resume: the run is finished, its result is in {folder / RESULT}. Received: resume={folder.name}. "
-            f"To train it again and compare: python scripts/reproduce.py {folder.name}. For another run, leave "
-            "resume= away."
-        )
-
-
 def _problem(key: str, saved: Mapping[str, Any]) -> str | None:
     """Why `key` cannot be overridden."""
     parent, _, name = key.rpartition(".")
@@ -158,7 +148,6 @@ def _restore_passwords(plain: dict[str, Any], current: DictConfig) -> list[str]:
 
 
 def _loaded(plain: dict[str, Any], folder: Path) -> TrainConfig:
-    plain.setdefault("resume", None)
     try:
         return load(OmegaConf.create(plain))
     except ConfigError as error:

@@ -225,7 +225,7 @@ class TrainConfig(Shell):
 
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    resume: Name | None
+    resume: Name | None = None
     objective: ObjectiveConfig
     tracking: TrackingConfig
     runtime: RuntimeConfig
@@ -248,76 +248,3 @@ class TrainConfig(Shell):
     def _is_no_part_of_a_configuration(cls, resume: str | None) -> None:
         if resume is not None:
             raise ValueError("continues one run by that run's own configuration: alone on the command line, without -m")
-
-
-class StoreConfig(Shell):
-    """The tracking store that holds runs and the registry."""
-
-    uri: str
-    experiment: str
-
-
-class PromoteConfig(Shell):
-    """Everything that `scripts/promote.py` takes."""
-
-    run: Name | None
-    sweep: Name | None
-    dataset: Name | None
-    objective: ObjectiveConfig
-    model_name: str
-    apply: bool
-    accept_worse: bool
-    accept_other_data: bool
-    tracking: StoreConfig
-    paths: PathsConfig
-
-    @model_validator(mode="after")
-    def _one_selection(self) -> PromoteConfig:
-        if self.run is not None and self.sweep is not None:
-            raise ValueError("run and sweep exclude each other: name a run, or take the best of a sweep")
-        return self
-
-
-class StoreUriConfig(Shell):
-    """The tracking store alone; what else is said of tracking belongs to the run."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-    uri: str
-
-
-class ReproduceConfig(Shell):
-    """Everything that `scripts/reproduce.py` takes; the rest is the configuration of the run."""
-
-    run: Name | None
-    accept: list[Literal["code", "packages", "machine", "config", "data"]]
-    tracking: StoreUriConfig
-    paths: PathsConfig
-
-    @field_validator("run")
-    @classmethod
-    def _is_named(cls, run: str | None) -> str:
-        if run is None:
-            raise ValueError("which run? python scripts/reproduce.py <run id or its folder>")
-        return run
-
-
-class SyncConfig(Shell):
-    """Everything that `scripts/sync.py` takes."""
-
-    run: Name | None
-    tracking: StoreUriConfig
-    paths: PathsConfig
-
-
-class AuditScriptConfig(Shell):
-    """Everything that `scripts/audit.py` takes."""
-
-    name: str
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    tracking: TrackingConfig
-    runtime: RuntimeConfig
-    paths: PathsConfig
-    data: DataConfig
-    audit: AuditConfig
-    logger: Node

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medexp.config.instantiate import instantiate
-from medexp.config.schema import AuditScriptConfig
+from medexp.config.schema_scripts import AuditScriptConfig
 from medexp.errors import ConfigError, DataError
 from medexp.experiment.data import AUDIT, audit_data, data_module
 from medexp.experiment.record import record, source_tags

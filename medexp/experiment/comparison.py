@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from medexp.config.saved import RESULT
+from medexp.experiment.shortened import shortened
 
 _TIMES = re.compile(r"(^|_)(time|seconds?|duration|eta)(_|$)")
-_SHOWN = 5  # names that a line shows
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _history(old: Path, new: Path) -> Part:
     columns = [name for name in before[0] if not _TIMES.search(name)] if before else []
     others = [name for name in after[0] if not _TIMES.search(name)] if after else []
     if columns != others:
-        return Part("history", False, f"other metrics: {_some(sorted({*columns} ^ {*others}) or others)}")
+        return Part("history", False, f"other metrics: {shortened(sorted({*columns} ^ {*others}) or others)}")
     differences = {
         (epoch, name): _apart(row[name], again[name])
         for epoch, (row, again) in enumerate(zip(before, after, strict=True), 1)
@@ -78,7 +78,7 @@ def _history(old: Path, new: Path) -> Part:
         return Part("history", True, f"{len(columns) - 1} metrics of {len(before)} epochs", 0.0)  # beside `epoch`
     names = list(dict.fromkeys(name for _, name in differences))
     first = min(epoch for epoch, _ in differences)
-    return Part("history", False, f"from epoch {first} on: {_some(names)}", _worst(differences))
+    return Part("history", False, f"from epoch {first} on: {shortened(names)}", _worst(differences))
 
 
 def _weights(old: Path, new: Path) -> Part:
@@ -86,7 +86,7 @@ def _weights(old: Path, new: Path) -> Part:
 
     before, after = _arrays(old), _arrays(new)
     if set(before) != set(after):
-        return Part(old.name, False, f"other variables: {_some(sorted({*before} ^ {*after}))}")
+        return Part(old.name, False, f"other variables: {shortened(sorted({*before} ^ {*after}))}")
     numbers = sum(array.size for array in before.values())
     layers: dict[str, float] = {}
     for name, array in before.items():
@@ -99,7 +99,7 @@ def _weights(old: Path, new: Path) -> Part:
             layers[layer] = max(layers.get(layer, 0.0), float(np.nanmax(apart, initial=0.0)))
     if not layers:
         return Part(old.name, True, f"{numbers:,} numbers in {len(before)} variables", 0.0)
-    said = f"in {len(layers)} layers: {_some([f'{layer} {apart:.1e}' for layer, apart in layers.items()])}"
+    said = f"in {len(layers)} layers: {shortened([f'{layer} {apart:.1e}' for layer, apart in layers.items()])}"
     return Part(old.name, False, said, max(layers.values()), layers)
 
 
@@ -122,17 +122,17 @@ def _predictions(old: Path, new: Path, split: str) -> Part:
     changed = sum(any(a[c] != b[c] for c in decided) for a, b in zip(before, after, strict=True))
     if not different:
         return Part(name, False, "other columns")
-    return Part(name, False, f"{_some(different)}; {changed} of {len(before)} decisions", worst)
+    return Part(name, False, f"{shortened(different)}; {changed} of {len(before)} decisions", worst)
 
 
 def _metrics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Part:
     before, after = ({k: v for k, v in m.items() if not _TIMES.search(k)} for m in (old, new))
     if set(before) != set(after):
-        return Part("metrics", False, f"others: {_some(sorted({*before} ^ {*after}))}")
+        return Part("metrics", False, f"others: {shortened(sorted({*before} ^ {*after}))}")
     apart = {key: _apart(value, after[key]) for key, value in before.items() if not _equal(value, after[key])}
     if not apart:
         return Part("metrics", True, f"{len(before)} of validation and test", 0.0)
-    return Part("metrics", False, f"{len(apart)} of {len(before)}: {_some(list(apart))}", _worst(apart))
+    return Part("metrics", False, f"{len(apart)} of {len(before)}: {shortened(list(apart))}", _worst(apart))
 
 
 def _table(path: Path) -> list[dict[str, str]]:
@@ -173,8 +173,3 @@ def _worst(differences: Mapping[Any, float]) -> float | None:
 
 def _both(old: Any, new: Any) -> str:
     return str(old) if old == new else f"{old}, now {new}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medexp.errors import MedexpError
 from medexp.experiment.record import CONFIG, PATCH
+from medexp.experiment.shortened import shortened
 
 if TYPE_CHECKING:
     from medexp.data.module import DataModule
 
 Kind = Literal["code", "packages", "machine", "config", "data"]
-_SHOWN = 8  # names that a difference shows
 _MACHINE = ("architecture", "processor", "instructions", "cores", "threads", "device", "devices", "variables")
 
 
@@ -51,7 +51,7 @@ def code_differences(then: Mapping[str, Any], now: Mapping[str, Any], folder: Pa
     if then.get("git_dirty") and before is None:
         yield Difference("code", "the run had changes beside its commit that were not recorded", "nothing mends that")
     elif before != after:
-        names = _some(now["git_changes"] if after else then.get("git_changes", []))
+        names = shortened(now["git_changes"] if after else then.get("git_changes", []))
         where = f"{folder / PATCH}"
         patch = f"git apply {where}" if (folder / PATCH).is_file() else "nothing: the changes were too large to be kept"
         if before is None:
@@ -87,7 +87,7 @@ def package_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
         gone = [name for name, (v, _) in changed.items() if v is None]
         commands = [f"pip install {' '.join(pins)}"] if pins else []
         commands += [f"pip uninstall {' '.join(gone)}"] if gone else []
-        yield Difference("packages", f"the run had {_some(said)}", f"make install; or {' && '.join(commands)}")
+        yield Difference("packages", f"the run had {shortened(said)}", f"make install; or {' && '.join(commands)}")
 
 
 def machine_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
@@ -102,8 +102,8 @@ def machine_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iter
             continue
         if key == "instructions":
             old, new = sorted({*old} - {*new}), sorted({*new} - {*old})
-            text = f"the processor's instructions: the run had {_some(old) or 'nothing'} beside those here, "
-            text += f"here are {_some(new) or 'none'} beside those of the run"
+            text = f"the processor's instructions: the run had {shortened(old) or 'nothing'} beside those here, "
+            text += f"here are {shortened(new) or 'none'} beside those of the run"
         else:
             text = f"{key}: the run had {_plain(old)}, here is {_plain(new)}"
         yield Difference("machine", text, _machine_remedy(key, old, new))
@@ -184,12 +184,7 @@ def _changes(old: Mapping[str, Mapping[str, str]], new: Mapping[str, Mapping[str
         "gone": [name for name in old if name not in new],
         "new": [name for name in new if name not in old],
     }
-    return [f"{len(names)} images: {what} ({_some(names)})" for what, names in found.items() if names]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return [f"{len(names)} images: {what} ({shortened(names)})" for what, names in found.items() if names]
 
 
 def _plain(value: Any) -> str:

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from medexp.config.schema import AuditScriptConfig, TrainConfig
+from medexp.config.find_run import SAVED
+from medexp.config.schema import TrainConfig
+from medexp.config.schema_scripts import AuditScriptConfig
 from medexp.errors import ConfigError, MedexpError, TrainingError
 from medexp.logs import FILE_ONLY, run_log
 from medexp.tracking.base import Run, Tracker
@@ -89,7 +91,7 @@ def recorded(
                 ) from error
             except BaseException as signal:
                 logger.error("stopped by %s", type(signal).__name__, extra=FILE_ONLY)
-                logger.error("run %s was stopped; its log: %s%s", run.id, folder / LOG, _resumable(folder))
+                logger.error("run %s was stopped; its log: %s%s", run.id, folder / LOG, _resumable(config, folder))
                 patience = AFTER_SIGNAL
                 raise
             finally:
@@ -104,8 +106,9 @@ def _make(outputs: Path) -> None:
         raise ConfigError(f"paths.outputs: cannot be written ({error.strerror}). Received: {outputs}.") from error
 
 
-def _resumable(folder: Path) -> str:
-    """The command that goes on with a run that has checkpoints."""
+def _resumable(config: TrainConfig | AuditScriptConfig, folder: Path) -> str:
+    """The command that goes on with a training."""
     from medexp.evaluation.summary import resume_command
 
-    return f"; go on with it: {resume_command(folder)}" if any(folder.glob("checkpoints/*.ckpt")) else ""
+    resumable = isinstance(config, TrainConfig) and (folder / SAVED).is_file()
+    return f"; go on with it: {resume_command(folder)}" if resumable else ""

@@ -8,17 +8,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medexp.config.saved import RESULT
 from medexp.config.schema import TrainConfig
-from medexp.errors import DataError
+from medexp.errors import ConfigError, DataError
 from medexp.experiment.differences import (
     code_differences,
     machine_differences,
     package_differences,
     split_changes,
 )
-from medexp.experiment.record import ENVIRONMENT, no_code
+from medexp.experiment.record import ENVIRONMENT, no_code, record
 from medexp.tracking.base import Run
 from medexp.tracking.environment import environment
+from medexp.tracking.journal import last_status
+from medexp.training.whole_file import write_whole
 
 if TYPE_CHECKING:
     from medexp.data.module import DataModule
@@ -30,8 +33,20 @@ _PARTS = (
 )  # fmt: skip
 
 
+def refuse_finished(folder: Path) -> None:
+    """Raise a ConfigError where the run in `folder` is finished: its journal says so, its result alone does not."""
+    if last_status(folder) == "FINISHED":
+        raise ConfigError(
+            f"resume: the run is finished, its result is in {folder / RESULT}. Received: resume={folder.name}. "
+            f"To train it again and compare: python scripts/reproduce.py {folder.name}. For another run, leave "
+            "resume= away."
+        )
+
+
 def record_resume(config: TrainConfig, run: Run, folder: Path) -> None:
     """Add where the run goes on to its `environment.json`, and warn where that is not as it was.
+
+    A run that was killed while it recorded how it began has trained nothing: it begins here.
 
     Other code or another machine is no error, it may be all there is after a failure; but the run is then not what
     an uninterrupted one would have been, bit for bit, and `scripts/reproduce.py` says so.
@@ -40,7 +55,8 @@ def record_resume(config: TrainConfig, run: Run, folder: Path) -> None:
     try:
         then: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
-        then = {}  # killed before it was written
+        record(config, run, folder)
+        return
     now = environment(config.paths.root, ignore=no_code(config))
     for difference in (
         *code_differences(then, now, folder),
@@ -49,9 +65,7 @@ def record_resume(config: TrainConfig, run: Run, folder: Path) -> None:
     ):
         logger.warning("resumed with other %s: %s", difference.kind, difference.text)
     then["resumed"] = [*then.get("resumed", []), {key: now[key] for key in _PARTS}]
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(then, indent=2) + "\n")
-    part.replace(path)
+    write_whole(path, lambda file: file.write((json.dumps(then, indent=2) + "\n").encode()))
     run.log_files(path)
 
 

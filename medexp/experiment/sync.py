@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medexp.config.schema import SyncConfig
+from medexp.config.saved import RESULT
+from medexp.config.schema_scripts import SyncConfig
 from medexp.errors import ConfigError, TrackingError
+from medexp.experiment.recorded import LOG
+from medexp.experiment.result_file import read_result
 from medexp.tracking.base import UnavailableError
 from medexp.tracking.delivery import Delivery
-from medexp.tracking.entry import STATUS, Entry
-from medexp.tracking.journal import JOURNAL, Journal
+from medexp.tracking.entry import FILES, STATUS, Entry
+from medexp.tracking.journal import JOURNAL, OPEN, Journal
 from medexp.tracking.lock import LiveError, locked
 
 if TYPE_CHECKING:
     from medexp.tracking.mlflow_store import MlflowStore
 
 BELOW = ("runs", "audits", "sweeps")
-OPEN = (None, "RUNNING")  # of a journal without an end
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Synced:
 
 def sync(config: SyncConfig) -> bool:
     """Send what ended runs left in their folders, close those that were killed, and print a table.
+
+    One that was killed when it had its result is finished.
 
     A run that a process works on sends by itself and is left alone. Repeating it changes nothing. Return whether
     nothing is left.
@@ -100,7 +104,8 @@ def _sync(folder: Path, store: MlflowStore, *, asked_for: bool) -> Synced:
 def _sync_journal(journal: Journal, store: MlflowStore) -> Synced:
     if journal.store is None:
         return Synced(journal.run_id, "no store", {}, "")
-    ended = journal.status not in OPEN
+    done = journal.status in (*OPEN, "KILLED") and read_result(journal.folder) is not None
+    ended = journal.status not in OPEN and not done
     if ended and not journal.left():
         return Synced(journal.run_id, str(journal.status), {}, "")
     try:
@@ -112,7 +117,9 @@ def _sync_journal(journal: Journal, store: MlflowStore) -> Synced:
         if not isinstance(error, UnavailableError):
             raise
         return Synced(journal.run_id, journal.status or "unknown", {}, str(error))
-    if not ended:
+    if done:
+        _complete(journal)
+    elif not ended:
         journal.append(Entry(STATUS, {"status": "KILLED" if status == "RUNNING" else status}, time=journal.last_time))
     delivery = Delivery(journal, store)
     left = ""
@@ -126,6 +133,19 @@ def _sync_journal(journal: Journal, store: MlflowStore) -> Synced:
     if not left:
         delivery.clear()
     return Synced(journal.run_id, str(journal.status), delivery.sent, left)
+
+
+def _complete(journal: Journal) -> None:
+    """Close a run that was killed after it had its result, as `scripts/train.py resume=` does."""
+    from medexp.training import session
+
+    session.load_backend("tensorflow", native_log=journal.folder / LOG)
+    from medexp.training.trainer import clean
+
+    clean(journal.folder)
+    for name in (RESULT, LOG):
+        journal.append(Entry(FILES, {"path": name, "folder": ""}))
+    journal.append(Entry(STATUS, {"status": "FINISHED"}, time=journal.last_time))
 
 
 def _print(results: Sequence[Synced], *, every: bool) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medexp.config.flatten import task_overrides
 from medexp.config.instantiate import instantiate
+from medexp.config.saved import RESULT
 from medexp.config.schema import TrainConfig
 from medexp.experiment import results
 from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.phases import phases
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import Execution, recorded
+from medexp.experiment.result_file import read_result, write_result
 from medexp.experiment.resumed import record_resume, refuse_other_data
 from medexp.tracking.base import Run, Tracker
 from medexp.types import Invariances, Objective, RunResult
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from medexp.models.module import ClassifierModule
 
 logger = logging.getLogger(__name__)
-RESULT, SPLIT = "result.json", "split.csv"
+SPLIT = "split.csv"
 
 
 def train(
@@ -43,7 +43,8 @@ def train(
 
     Args:
         config: what `scripts/train.py` composed, or the run's own, read back.
-        resume: the folder of an interrupted run, to go on with it from its last checkpoint.
+        resume: the folder of an interrupted run, to go on with it from its last checkpoint; one that has its result
+            is closed.
         tags: of the run, beside its own.
         then: called with the result and the run while that is open: what it logs belongs to the run.
 
@@ -80,6 +81,11 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
     from medexp.data.policy import allowed
     from medexp.training.trainer import Trainer, clean
 
+    if resume and (done := read_result(folder)) is not None:
+        logger.info("all of this run was done but its end: closing it")
+        run.log_files(folder / RESULT)
+        clean(folder)
+        return done
     trainer: Trainer = instantiate("trainer", config.trainer)
     session.reset(seed=config.seed, precision=trainer.precision, deterministic=config.runtime.deterministic)
     objective = Objective(config.objective.metric, config.objective.mode)
@@ -156,9 +162,8 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
         seconds=fit.seconds,
         test_images=len(evaluation.test.keys),
     )
-    (folder / RESULT).write_text(json.dumps(asdict(result), indent=2, default=str) + "\n")
-    run.log_files(folder / RESULT)
-    clean(folder)
+    run.log_files(write_result(result))
+    clean(folder)  # not before the result is on the disk: it says that nothing has to be trained again
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import re
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import ROOT, Script, wait_until
+from support import ROOT, TINY, Script, wait_until
 
 # Augmentation, dropout, moving average, gradient accumulation, two phases, early stopping, balanced sampling.
 TRAINING = (
@@ -106,7 +107,8 @@ def kill_and_resume(
     for what in [*(rf"epoch +{n}/" if n else "phase " for n in epochs), *(["exported graph"] if at_the_end else [])]:
         process = begin(outputs, *arguments)
         wait_for(process, outputs, what)
-        time.sleep(draw.uniform(0, 2 * seconds))
+        if what != "exported graph":  # what is left then may take no longer
+            time.sleep(draw.uniform(0, 2 * seconds))
         process.send_signal(signal.SIGKILL)
         _, stderr = process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL, stderr
@@ -140,6 +142,81 @@ def test_twenty_kills_change_nothing(seed: int, whole: tuple[Path, float], outpu
     epochs = sorted(random.Random(seed).sample(range(last), 4))
     kill_and_resume(outputs, epochs=epochs, seed=seed, seconds=seconds, at_the_end=seed == 1)
     check(folder, outputs)
+
+
+# scripts/train.py, killed at the first audit event (of Python) of a kind once result.json is there.
+KILLED = """
+import os, runpy, signal, sys
+outputs, moment, *sys.argv = sys.argv[1:]
+seen = []
+def watch(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith("result.json"):
+        seen.append(event)
+    elif seen and event == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def killed_at_the_end(outputs: Path, moment: str) -> Path:
+    """The folder of a training that was killed after its result and before its end."""
+    arguments = [outputs, moment, ROOT / "scripts" / "train.py", *TINY, f"paths.outputs={outputs}"]
+    command = [sys.executable, "-c", KILLED, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    folder = folder_of(outputs)
+    assert json.loads((folder / "result.json").read_text())["run_id"] == folder.name
+    return folder
+
+
+def check_closed(folder: Path) -> None:
+    from medexp.tracking.store import open_client
+
+    outputs = folder.parents[1]
+    client = open_client(f"sqlite:///{outputs}/mlflow.db", create=False)
+    run = client.get_run(folder.name)
+    assert run.info.status == "FINISHED"
+    assert {"result.json", "run.log", "config.yaml"} <= {file.path for file in client.list_artifacts(folder.name)}
+    assert run.data.tags["medexp.model_id"].startswith("m-")
+    assert steps_of(outputs, "loss") == [1, 2]
+    assert steps_of(outputs, "test_auc") == [0]
+    assert not (folder / "checkpoints").exists()
+    assert not (folder / "outbox").exists()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "shutil.rmtree",  # before the checkpoints are removed
+        pytest.param("open", marks=pytest.mark.slow),  # before anything else
+    ],
+)
+def test_a_training_killed_between_its_result_and_its_end_is_closed_by_resuming_it(
+    moment: str, outputs: Path, script: Script
+) -> None:
+    folder = killed_at_the_end(outputs, moment)
+    before = (folder / "best.weights.h5").read_bytes(), (folder / "result.json").read_bytes()
+    done = script("train", f"resume={folder.name}", f"paths.outputs={outputs}")
+    assert done.returncode == 0, done.stderr
+    assert "AUC" in done.stdout
+    assert "phase" not in (folder / "run.log").read_text().partition("resumed by")[2], "nothing is trained again"
+    assert ((folder / "best.weights.h5").read_bytes(), (folder / "result.json").read_bytes()) == before
+    check_closed(folder)
+    again = script("train", f"resume={folder.name}", f"paths.outputs={outputs}")
+    assert (again.returncode, "the run is finished" in again.stderr) == (1, True)
+
+
+@pytest.mark.slow
+def test_a_training_killed_between_its_result_and_its_end_is_closed_by_the_command_that_sends(
+    outputs: Path, script: Script
+) -> None:
+    folder = killed_at_the_end(outputs, "shutil.rmtree")
+    done = script("sync", f"paths.outputs={outputs}")
+    assert done.returncode == 0, done.stderr
+    assert f"{folder.name}" in done.stdout
+    check_closed(folder)
+    assert "1 run had nothing to send" in script("sync", f"paths.outputs={outputs}").stdout
 
 
 def test_a_training_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_from_there(

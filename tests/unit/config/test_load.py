@@ -109,7 +109,8 @@ def test_all_problems_are_reported_at_once_and_counted() -> None:
         "extra: no such key, it would have no effect. Received: 1",
         "Did you mean model.filters?",
         "optimizer._target_: module 'keras.optimizers' has no 'AdamX'",
-        "trainer.precision: should be Literal['float32', 'mixed_float16', 'mixed_bfloat16']. Received: 'float23'",
+        "trainer.precision: should be Literal['float32', 'float16', 'bfloat16', 'mixed_float16', 'mixed_bfloat16']. "
+        "Received: 'float23'",
         "callbacks.early_stopping.patience: should be a number. Received: 'many'",
     ):
         assert expected in text

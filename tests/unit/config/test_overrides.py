@@ -69,7 +69,8 @@ def test_a_key_without_its_parents_is_found() -> None:
 
 
 def test_a_key_that_is_like_no_other_is_answered_with_its_siblings() -> None:
-    assert "There is: runtime.backend, runtime.deterministic, runtime.console_level." in problems("runtime.qqqqqqqqqq=1")
+    said = problems("runtime.qqqqqqqqqq=1")
+    assert "There is: runtime.backend, runtime.deterministic, runtime.console_level." in said
 
 
 @pytest.mark.parametrize("argument", ["sed=0,1", "model=simple_cnn,resnet"])

@@ -16,7 +16,7 @@ from medexp.config.find_run import find_run
 from medexp.config.load import load, load_reproduce
 from medexp.config.register import CONF, ROOT, register
 from medexp.config.run_argument import expand_resume, expand_run
-from medexp.config.saved import load_saved, refuse_finished
+from medexp.config.saved import load_saved
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError
 from medexp.experiment.record import record
@@ -138,14 +138,6 @@ def test_an_unknown_run_names_the_nearest_and_the_latest(tmp_path: Path) -> None
         find_run(str(outputs), outputs=outputs, key="resume")
     with pytest.raises(ConfigError, match="which does not exist"):
         find_run("./nowhere", outputs=outputs, key="resume")
-
-
-def test_a_finished_run_is_refused(tmp_path: Path) -> None:
-    folder, _ = write_run(tmp_path / "outputs")
-    refuse_finished(folder)
-    (folder / "result.json").write_text("{}")
-    with pytest.raises(ConfigError, match=f"python scripts/reproduce.py {ID}"):
-        refuse_finished(folder)
 
 
 def test_moved_outputs_take_cache_store_and_images_along(tmp_path: Path) -> None:
