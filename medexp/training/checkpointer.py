@@ -129,18 +129,21 @@ class Checkpointer(keras.callbacks.Callback):
                 )  # fmt: skip
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Put everything back once more where an epoch goes on in its middle: others have begun it anew."""
-        if self._at.step and self._resume is not None:
-            restore(self._resume, self.model, self._callbacks)
+        """Count; `epoch` from 0."""
         self._offset = self._at.step
         self._at = Position(epoch + 1)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Write if it is time. After the last step of an epoch comes validation first.
 
+        Where an epoch goes on in its middle, put everything back once more before its first step: others have begun
+        the epoch, and the step, a second time, and Keras has reset the metrics.
+
         Not at the end of a step: Keras reads the metrics for whoever listens there, and waits for the device.
         """
         if not batch:
+            if self._offset and self._resume is not None:
+                restore(self._resume, self.model, self._callbacks)
             return
         self._since += 1
         if self._stop.pending or self._due():

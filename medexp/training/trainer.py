@@ -109,9 +109,9 @@ class Trainer:
                 what an earlier training has left there is removed.
 
         A training that goes on in the middle of an epoch is two fits of Keras: callbacks see `on_train_begin` and
-        `on_train_end` of the rest of that epoch, and again of the epochs after it. What is in memory is put back; what
-        a callback does outside, such as the file that CSVLogger opens anew, is its own matter (`append=True` there).
-        `epoch_seconds` of that epoch, as the progress, is of this process alone.
+        `on_train_end` of the rest of that epoch, whose batches count from 0, and again of the epochs after it. What is
+        in memory is put back; what a callback does outside, such as the file that CSVLogger opens anew, is its own
+        matter (`append=True` there). `epoch_seconds` of that epoch is what it took this process alone.
 
         Raises:
             ConfigError: `average_best` with an objective that is not of validation.
