@@ -131,6 +131,49 @@ def test_accumulated_gradients_are_refused(trained: dict[str, Any]) -> None:
     assert "Override: optimizer.gradient_accumulation_steps=null" in trained["refused"]
 
 
+RESUMED = """
+import json, sys
+from functools import partial
+from pathlib import Path
+from medexp.training import session
+from medexp.training.devices import virtual_cpus
+
+TWO = ["cpu:0", "cpu:1"]
+folder = Path(sys.argv[1])
+session.load_backend("tensorflow", folder / "native.log", cpus=virtual_cpus(TWO))
+import keras
+from small_training import At, Interrupted, fit, history, interrupt, one_phase, weights
+from medexp.data.augmentation import standard
+
+optimizer = partial(keras.optimizers.AdamW, learning_rate=0.02, use_ema=True, global_clipnorm=1.0)
+
+def train(name, batch, resume=False):
+    augmentation = standard(name="test", flip="horizontal", rotation=0.02, noise=0.01)
+    phases = one_phase(3, At("step", 1, interrupt, batch=batch))
+    return fit(folder / name, phases, optimizer=optimizer, augmentation=augmentation, devices=TWO,
+               checkpoint_every="2 steps", resume=resume)
+
+whole, again = train("whole", 99), train("again", 99)
+try:
+    train("parts", 3)
+except Interrupted:
+    parts = train("parts", 99, resume=True)
+print(json.dumps([history(one) == history(whole) and weights(one) == weights(whole) for one in (again, parts)]))
+"""
+
+
+@pytest.mark.slow
+def test_a_training_on_two_devices_is_resumed_bit_for_bit(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", RESUMED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    repeated, resumed = json.loads(done.stdout.splitlines()[-1])
+    assert repeated
+    assert resumed
+
+
 def test_no_choice_is_the_device_that_the_backend_takes() -> None:
     devices = Devices.of(None)
     batches = keras.utils.PyDataset()

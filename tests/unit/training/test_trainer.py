@@ -181,6 +181,19 @@ def test_an_unknown_objective_stops_the_training(tmp_path: Path) -> None:
         fit(tmp_path, metric="val_acc", augment=False)
 
 
+def test_an_average_that_no_validation_could_choose_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"objective\.metric=auc.*Override: trainer\.average_best=1"):
+        fit(tmp_path / "run", metric="auc", trainer=Trainer(max_epochs=1, average_best=5), augment=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_average_of_the_best_epochs_is_what_is_saved(tmp_path: Path) -> None:
+    result = fit(tmp_path, trainer=Trainer(max_epochs=3, average_best=3), augment=False)
+    network = best_network(result)
+    network.compile(loss="binary_crossentropy")
+    assert result.averaged["val_loss"] == pytest.approx(network.evaluate(Data().val(), verbose=0), abs=1e-5)
+
+
 def test_mixed_precision_trains(tmp_path: Path) -> None:
     result = fit(tmp_path, trainer=Trainer(max_epochs=1, precision="mixed_bfloat16"))
     keras.config.set_dtype_policy("float32")
