@@ -144,6 +144,23 @@ def test_a_signal_where_a_phase_ends_costs_nothing(moment: str, epoch: int, tmp_
     assert weights(parts) == weights(whole)
 
 
+def test_a_phase_that_was_stopped_early_stays_stopped(tmp_path: Path) -> None:
+    def phases(at: At) -> list[Phase]:
+        stop = keras.callbacks.EarlyStopping(
+            monitor="val_loss", mode="min", min_delta=1.0, patience=1, restore_best_weights=True
+        )
+        first, second = one_phase(4, stop, at) + one_phase(1, at)
+        return [first, second]
+
+    whole = fit(tmp_path / "whole", phases(At("never", 0, interrupt)))
+    with pytest.raises(Interrupted):
+        fit(tmp_path / "parts", phases(At("end", 1, interrupt)))
+    parts = fit(tmp_path / "parts", phases(At("never", 0, interrupt)), resume=True)
+    assert len(whole.history) == 3
+    assert history(parts) == history(whole)
+    assert weights(parts) == weights(whole)
+
+
 class Secret(keras.callbacks.Callback):
     """Keeps what no checkpoint can hold."""
 
