@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,9 @@ from hydra.types import RunMode
 from medexp.config.completion import expand_completion
 from medexp.config.overrides import check_overrides
 from medexp.errors import MedexpError
+
+STOPPED = tuple(128 + number for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT))
+_LEAVE_SECONDS = 1.0
 
 
 @contextmanager
@@ -42,6 +48,8 @@ def user_errors() -> Iterator[None]:
 def run(main: Callable[[], Any], conf: Path, name: str, *, expand: Callable[[Sequence[str]], list[str]] = list) -> None:
     """Start a `hydra.main` function, unless the command line names keys or options that do not exist.
 
+    A program that was stopped by a signal does what was registered to be done at its end, and takes nothing apart.
+
     Args:
         main: the decorated function.
         conf: the folder of the configuration.
@@ -53,7 +61,25 @@ def run(main: Callable[[], Any], conf: Path, name: str, *, expand: Callable[[Seq
         check_overrides(conf, name)
     except MedexpError as error:
         _fail(error)
-    main()
+    try:
+        main()
+    except SystemExit as ending:
+        if ending.code in STOPPED:
+            _leave(int(ending.code))
+        raise
+
+
+def _leave(code: int) -> NoReturn:
+    """End now what a signal has stopped: taking TensorFlow apart takes seconds, and whoever sent the signal waits."""
+    limit = threading.Timer(_LEAVE_SECONDS, os._exit, [code])
+    limit.daemon = True
+    limit.start()
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def _fail(error: MedexpError) -> NoReturn:
