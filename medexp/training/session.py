@@ -106,6 +106,7 @@ def reset(*, seed: int, precision: str, deterministic: bool = True) -> None:
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         _set_op_determinism(deterministic)
+        _forget_gradients()
 
 
 def _set_op_determinism(wanted: bool) -> None:
@@ -117,3 +118,16 @@ def _set_op_determinism(wanted: bool) -> None:
         tf.config.experimental.enable_op_determinism()
     else:
         config.disable_op_determinism()
+
+
+def _forget_gradients() -> None:
+    """Let go of the graphs of earlier models.
+
+    `tf.custom_gradient`, which clips gradients, notes each function that it makes in a table of the process for ever,
+    and with it the whole graph of the step: 10 MiB for each training of a small network.
+    """
+    from tensorflow.python.framework import ops
+
+    registry = ops.gradient_registry._registry
+    for name in [name for name in registry if name.startswith("CustomGradient-")]:
+        del registry[name]

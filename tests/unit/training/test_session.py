@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import random
 import subprocess
@@ -118,3 +119,23 @@ def test_a_backend_that_is_not_installed_is_named(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert "The backend cannot be imported" in done.stdout
     assert "runtime.backend=tensorflow" in done.stdout
+
+
+def test_nothing_of_an_earlier_model_stays_in_memory() -> None:
+    def graphs() -> int:
+        gc.collect()
+        return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+
+    def train() -> None:
+        session.reset(seed=0, precision="float32")
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.1, clipnorm=1.0), loss="mse")
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+
+    train()
+    session.reset(seed=0, precision="float32")
+    before = graphs()
+    for _ in range(3):
+        train()
+    session.reset(seed=0, precision="float32")
+    assert graphs() <= before
