@@ -243,6 +243,65 @@ def test_a_training_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_from_t
     check(whole[0], outputs)
 
 
+# A network and images that take seconds for each: what is under way is native code, or another process.
+BIG = (
+    "data.patients=1500", "data.size=96", "data.input.height=96", "model=efficientnet", "model.weights=null",
+    "trainer.max_epochs=1", "trainer.steps_per_epoch=2",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moments",
+    [["to decode"], ["split [0-9a-f]+", "epoch +1/1  loss"], ["Assets written"]],
+    ids=["while images are decoded", "while it compiles, and while it evaluates", "while it exports"],
+)
+def test_a_run_that_is_asked_to_stop_in_any_stage_is_killed_in_time_and_can_be_resumed(
+    moments: Sequence[str], outputs: Path
+) -> None:
+    from medexp.tracking.store import open_client
+
+    arguments: tuple[str, ...] = BIG
+    for what in moments:
+        before = said(outputs, what)
+        process = begin(outputs, *arguments)
+        wait_for(process, outputs, what, more_than=before)
+        time.sleep(0.5)  # a process of Python that is just being started says so on stderr when its parent ends
+        start = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+        assert time.monotonic() - start < 10, what
+        assert process.returncode == 143, stderr
+        assert "Traceback" not in stderr
+        folder = folder_of(outputs)
+        client = open_client(f"sqlite:///{outputs}/mlflow.db", create=False)
+        assert client.get_run(folder.name).info.status == "KILLED"
+        arguments = (f"resume={folder}",)
+    process = begin(outputs, *arguments)
+    _, stderr = process.communicate(timeout=600)
+    assert process.returncode == 0, stderr
+    assert client.get_run(folder.name).info.status == "FINISHED"
+    assert steps_of(outputs, "loss") == [1]
+
+
+@pytest.mark.parametrize("what", ["phase all", r"epoch +2/"], ids=["while it compiles", "in an epoch"])
+def test_a_second_ctrl_c_ends_a_training_at_once(what: str, outputs: Path) -> None:
+    from medexp.tracking.store import open_client
+
+    process = begin(outputs, *TINY, "trainer.max_epochs=5000", "callbacks=none")
+    wait_for(process, outputs, what)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - start < 8
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    client = open_client(f"sqlite:///{outputs}/mlflow.db", create=False)
+    assert client.get_run(folder_of(outputs).name).info.status == "KILLED"
+
+
 def test_what_is_finished_is_not_resumed(whole: tuple[Path, float], script: Script) -> None:
     folder, _ = whole
     done = script("train", f"resume={folder}", f"paths.outputs={folder.parents[1]}")
