@@ -31,6 +31,7 @@ FINDINGS = DataSpec("d", "multilabel", ("a", "b", "c", "d"), InputSpec(32, 32, 1
 GRADES = DataSpec("d", "ordinal", ("none", "mild", "severe"), InputSpec(32, 32, 1), {}, "", "")
 SPECS = [BINARY, COLOUR, FINDINGS, GRADES]
 SMALL = {"simple_cnn"}  # a second for all that is asked of it; of the others, one task is asked without `slow`
+BUILT = {"simple_cnn", "resnet_small", "mobilenet", "convnext_tiny", "vit_tiny"}  # to build: the others are slow
 QUICK = {"simple_cnn", "mobilenet"}  # to export, or to train: the others are slow
 CAREFUL = {"vgg16": 1e-4, "convnext_tiny": 1e-3, "vit_tiny": 3e-4}  # learning rates: they have no batch normalisation
 Built = Callable[[str, DataSpec], keras.Model]
@@ -143,7 +144,7 @@ def test_it_names_its_last_feature_map(name: str, spec: DataSpec, built: Built) 
     assert channels == model.get_layer("pool").output.shape[1]
 
 
-@pytest.mark.parametrize("name", networks(quick={"simple_cnn", "resnet_small", "mobilenet", "convnext_tiny", "vit_tiny"}))
+@pytest.mark.parametrize("name", networks(quick=BUILT))
 def test_probabilities_are_float32_in_mixed_precision(name: str) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -158,7 +159,7 @@ def test_probabilities_are_float32_in_mixed_precision(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", networks(quick={"simple_cnn", "resnet_small", "mobilenet", "convnext_tiny", "vit_tiny"}))
+@pytest.mark.parametrize("name", networks(quick=BUILT))
 def test_built_again_it_has_the_same_weights_by_its_seed_and_the_same_names(name: str) -> None:
     one, two = build(name, BINARY), build(name, BINARY)
     for first, second in zip(one.weights, two.weights, strict=True):
