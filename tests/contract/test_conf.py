@@ -120,7 +120,7 @@ def test_an_experiment_says_its_claim_what_to_expect_and_the_command(path: Path)
     assert header is not None
     for line in ("# @package _global_", "# Claim:", "# Expect:"):
         assert line in header[0]
-    assert f"# Command: python scripts/train.py experiment={path.stem}\n" in header[0]
+    assert re.search(rf"# Command: python scripts/train.py experiment={path.stem}( data=\w+)?\n", header[0])
 
 
 def test_promote_composes_and_loads_without_problems() -> None:
@@ -161,6 +161,7 @@ def test_a_file_opens_with_what_it_is(path: Path) -> None:
 
 KEY = re.compile(r"^ *([\w.]+):")
 STRUCTURE = {"_target_", "_partial_", "defaults", "name", "input", "runtime", "tracking", "trainer"}
+STRUCTURE |= {"augmentation", "finetuning", "loss", "optimizer"}  # groups that an experiment patches
 STRUCTURE |= {"all", "head", "upper"}  # names of phases
 STRUCTURE |= {"finding", "items", "reason"}  # of what is accepted: explained where it is empty
 

@@ -121,7 +121,7 @@ def test_a_failed_job_fails_the_sweep_and_stops_no_other(script: Script, outputs
     assert parent.info.status == "FAILED"
     assert [child.info.status for child in children] == ["FINISHED", "FAILED", "FINISHED"]
     log = (outputs / "runs" / children[1].info.run_id / "run.log").read_text()
-    assert "Traceback" in log
+    assert "ConfigError: simple_cnn takes images of 256 x 256 pixels or more" in log
     table = (outputs / "sweeps" / parent.info.run_id / "leaderboard.csv").read_text().splitlines()
     assert len(table) == 4
     assert "FAILED" in table[-1]

@@ -188,8 +188,8 @@ def check_closed(folder: Path) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        "shutil.rmtree",  # before the checkpoints are removed
-        pytest.param("open", marks=pytest.mark.slow),  # before anything else
+        pytest.param("shutil.rmtree", marks=pytest.mark.slow),  # before the checkpoints are removed
+        "open",  # before anything else
     ],
 )
 def test_a_training_killed_between_its_result_and_its_end_is_closed_by_resuming_it(
@@ -284,7 +284,9 @@ def test_a_run_that_is_asked_to_stop_in_any_stage_is_killed_in_time_and_can_be_r
     assert steps_of(outputs, "loss") == [1]
 
 
-@pytest.mark.parametrize("what", ["phase all", r"epoch +2/"], ids=["while it compiles", "in an epoch"])
+@pytest.mark.parametrize(
+    "what", ["phase all", pytest.param(r"epoch +2/", marks=pytest.mark.slow)], ids=["while it compiles", "in an epoch"]
+)
 def test_a_second_ctrl_c_ends_a_training_at_once(what: str, outputs: Path) -> None:
     from medexp.tracking.store import open_client
 

@@ -107,6 +107,7 @@ def two_phases(*interruptions: keras.callbacks.Callback) -> list[Phase]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_so_do_those_of_ones_own_in_the_middle_of_epochs_and_between_phases(tmp_path: Path) -> None:
     last = two_phases()
     whole = fit(tmp_path / "whole", last, checkpoint_every="2 steps")
@@ -128,7 +129,11 @@ def test_so_do_those_of_ones_own_in_the_middle_of_epochs_and_between_phases(tmp_
     assert [callback.remembered() for callback in last[1].callbacks[1:3]] == expected[2:]
 
 
-@pytest.mark.parametrize(("moment", "epoch"), [("validation", 1), ("end", 3)], ids=["between phases", "at the end"])
+@pytest.mark.parametrize(
+    ("moment", "epoch"),
+    [("validation", 1), pytest.param("end", 3, marks=pytest.mark.slow)],
+    ids=["between phases", "at the end"],
+)
 def test_a_signal_where_a_phase_ends_costs_nothing(moment: str, epoch: int, tmp_path: Path) -> None:
     options = {"checkpoint_every": "5 minutes", "average_best": 2}
     whole = fit(tmp_path / "whole", two_phases(), **options)
