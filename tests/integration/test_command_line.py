@@ -179,6 +179,7 @@ def test_the_sweep_of_the_readme_trains_all_six_variants(script: Script, outputs
     assert "6 jobs, by val_auc" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_baseline_experiment_trains_on_real_images(script: Script, outputs: Path, medmnist: Path) -> None:
     done = script("train", "experiment=pneumonia_baseline", "trainer.max_epochs=2", f"paths.outputs={outputs}")
     assert done.returncode == 0, done.stderr

@@ -27,6 +27,7 @@ def splits(folder: Path) -> dict[str, str]:
         return {row["image"]: row["split"] for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_folds_test_the_same_images_and_a_split_is_used_again(script: Script, outputs: Path) -> None:
     swept = script("train", "-m", *TINY, "data.fold=0,1", "data.split.folds=2", f"paths.outputs={outputs}")
     assert swept.returncode == 0, swept.stderr
