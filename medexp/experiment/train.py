@@ -90,6 +90,7 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
     session.reset(seed=config.seed, precision=trainer.precision, deterministic=config.runtime.deterministic)
     objective = Objective(config.objective.metric, config.objective.mode)
     module = classifier_module(config)
+    planned = phases(config)
     augmentation = allowed(
         instantiate("augmentation", config.augmentation), Invariances(**config.data.invariances.model_dump())
     )
@@ -122,7 +123,7 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
     fit = trainer.fit(
         module,
         data,
-        phases=phases(config),
+        phases=planned,
         objective=objective,
         augmentation=augmentation,
         folder=folder,

@@ -36,7 +36,7 @@ class Trainer:
         devices: that share each batch: how many accelerators, or their names; None for what the backend takes.
         jit_compile: compile with XLA.
         steps_per_epoch: None for all images, or that many batches.
-        checkpoint_every: steps, epochs, minutes or seconds between checkpoints.
+        checkpoint_every: steps, epochs, minutes or seconds between checkpoints, with their unit.
         keep_checkpoints: how many stay.
         average_best: how many of the best epochs may be averaged (`greedy_soup`); 1 takes the best.
 
@@ -52,7 +52,7 @@ class Trainer:
         devices: int | Sequence[str] | None = None,
         jit_compile: bool = False,
         steps_per_epoch: int | None = None,
-        checkpoint_every: str = "1 minute",
+        checkpoint_every: str | int = "1 minute",
         keep_checkpoints: int = 2,
         average_best: int = 1,
     ) -> None:
@@ -73,7 +73,7 @@ class Trainer:
         self._keep = keep_checkpoints
         self._average_best = average_best
         self._every = Duration.parse(
-            checkpoint_every, key="trainer.checkpoint_every", units=("step", "epoch", "minute", "second")
+            str(checkpoint_every), key="trainer.checkpoint_every", units=("step", "epoch", "minute", "second")
         )
 
     def fit(

@@ -219,3 +219,9 @@ def test_each_epoch_sees_the_images_in_its_own_order(augment: bool, tmp_path: Pa
         alone.start_epoch(epoch)
         expected += [alone[i][0].tobytes() for i in range(len(alone))]
     assert data.batches.seen[-len(expected) :] == expected
+
+
+@pytest.mark.parametrize("every", [5, "5", "often", "10%"])
+def test_a_distance_between_checkpoints_that_is_none_is_answered_with_examples(every: str | int) -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.checkpoint_every: should be a duration such as 200 steps"):
+        Trainer(max_epochs=1, checkpoint_every=every)
