@@ -12,11 +12,11 @@ from medexp.config.schema_scripts import AuditScriptConfig
 
 
 def as_composed(config: TrainConfig | AuditScriptConfig) -> dict[str, Any]:
-    """Return nested plain values with the keys of the YAML files (`data.source` dissolved again), without `resume`.
+    """Return nested plain values with the keys of the YAML files: `data.source` is dissolved again.
 
-    Which run a command goes on with is no part of a run's configuration.
+    Which run a command goes on with, and what searches, is no part of a run's configuration: `resume`, `search`.
     """
-    plain = config.model_dump(mode="json", exclude={"resume"})
+    plain = config.model_dump(mode="json", exclude={"resume", "search"})
     plain["data"] = {**plain["data"].pop("source"), **plain["data"]}
     return plain
 
@@ -30,7 +30,7 @@ def task_overrides() -> tuple[str, ...]:
     """The overrides of this job as the user gave them; none outside a Hydra program."""
     if not HydraConfig.initialized():
         return ()
-    return tuple(item for item in HydraConfig.get().overrides.task if not item.startswith("sweep.parent="))
+    return tuple(item for item in HydraConfig.get().overrides.task if not item.startswith("sweep."))
 
 
 def leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -69,9 +69,59 @@ class PathsConfig(Shell):
 
 
 class SweepConfig(Shell):
-    """Set by the sweeper: the MLflow run that is the parent of this one."""
+    """Set by the sweeper: the MLflow run that is the parent of this one, and the trial that this job is.
+
+    `folds`: it trains every fold. `export`: its network is tested and exported.
+    """
 
     parent: str | None
+    study: str | None = None
+    storage: str | None = None
+    trial: Annotated[int, Field(ge=0)] | None = None
+    folds: bool = False
+    export: bool = True
+
+
+class SearchConfig(Shell):
+    """What `-m` does: the space, who chooses from it, how many trials, and what is done when some fail."""
+
+    name: str
+    sampler: Literal["grid", "brute_force", "random", "qmc", "tpe", "cmaes", "nsga2", "gp"]
+    sampler_options: Node
+    pruner: Literal["none", "median", "percentile", "successive_halving", "hyperband", "wilcoxon"]
+    pruner_options: Node
+    space: dict[str, Name]
+    condition: str | None
+    objectives: list[ObjectiveConfig]
+    n_trials: Positive | None
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    folds: bool
+    n_jobs: Positive
+    timeout: Annotated[float, Field(gt=0)] | None
+    max_failure_rate: Annotated[float, Field(gt=0, le=1)]
+    min_failures: Positive
+    max_retry: Annotated[int, Field(ge=0)]
+    study: Name | None
+    storage: str | None
+    fresh: bool
+    allow_changed: bool
+    export: bool
+    refit: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> SearchConfig:
+        if len(self.objectives) > 1 and self.pruner != "none":
+            raise ValueError(
+                "several objectives cannot be pruned: nothing says which of two curves is the better. "
+                "Override: search.pruner=none"
+            )
+        if len(self.objectives) > 1 and self.refit:
+            raise ValueError("of several objectives there is no single best to train again. Override: search.refit=0")
+        if self.pruner == "wilcoxon" and not self.folds:
+            raise ValueError("wilcoxon compares trials fold by fold. Override: search.folds=true")
+        if self.n_trials is None and self.sampler not in ("grid", "brute_force"):
+            raise ValueError(f"{self.sampler} has no end of its own. Override: search.n_trials=20")
+        return self
 
 
 class InputConfig(Shell):
@@ -231,6 +281,7 @@ class TrainConfig(Shell):
     runtime: RuntimeConfig
     paths: PathsConfig
     sweep: SweepConfig
+    search: SearchConfig | None = None
     data: AugmentedDataConfig
     audit: AuditConfig
     augmentation: Node

@@ -33,6 +33,7 @@ COUNTS = {
     "optimizer": 3,
     "paths": 1,
     "schedule": 4,
+    "search": 3,
     "trainer": 1,
 }
 NEEDS = {
@@ -71,7 +72,7 @@ def test_an_option_composes_and_loads_without_problems(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in OPTIONS if path.parent.name not in {"experiment", "debug", "hydra"}], ids=named
+    "path", [path for path in OPTIONS if path.parent.name not in {"experiment", "debug", "hydra", "search"}], ids=named
 )
 def test_what_an_option_says_is_what_is_composed(path: Path) -> None:
     group = path.parent.name
