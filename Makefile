@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-system lint format lock serve ui image-test benchmark clean
+.PHONY: help install demo test test-slow test-system ray lint format lock serve ui image-test benchmark clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,9 +35,16 @@ serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
 test: $(STAMP) test-system  ## the tests, under 12 minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
-test-slow: $(STAMP) test-system  ## all tests, those on the JAX backend too
+test-slow: $(STAMP) test-system ray  ## all tests, those on the JAX backend and on Ray too
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-jax.lock
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
+
+# Ray's launcher wants an older cloudpickle, and that an older joblib: an environment on top of .venv, which stays as locked.
+ray: $(STAMP)
+	@test .venv-ray/.installed -nt requirements-ray.lock || { rm -rf .venv-ray && $(BIN)/python -m venv .venv-ray \
+	  && $(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	    > "$$(.venv-ray/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/medexp-base.pth" \
+	  && .venv-ray/bin/python -m pip install --quiet --require-hashes -r requirements-ray.lock && touch .venv-ray/.installed; }
 
 test-system:  # a browser for the test of the page; without one that test says why it is skipped
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
@@ -62,13 +69,13 @@ benchmark: $(STAMP)  ## measure what docs/benchmarks.md claims
 	$(BIN)/python scripts/benchmark.py train
 	$(BIN)/python scripts/benchmark.py input
 
+LOCK = --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file
 lock: $(STAMP)  ## resolve the lock files anew (hashes, no index host)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra dicom --generate-hashes --universal \
-	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements.lock
-	$(BIN)/uv pip compile --group serve --constraints requirements.lock --generate-hashes --universal \
-	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements-serve.lock
-	echo 'jax>=0.10' | $(BIN)/uv pip compile - --constraints requirements.lock --generate-hashes --universal \
-	  --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file requirements-jax.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra dicom --extra slurm $(LOCK) requirements.lock
+	$(BIN)/uv pip compile --group serve --constraints requirements.lock $(LOCK) requirements-serve.lock
+	echo 'jax>=0.10' | $(BIN)/uv pip compile - --constraints requirements.lock $(LOCK) requirements-jax.lock
+	awk '/^[a-z]/ {keep = !/^(cloudpickle|joblib)==/} keep' requirements.lock \
+	  | $(BIN)/uv pip compile --group ray --constraints - $(LOCK) requirements-ray.lock
 
 clean:  ## remove the environment and caches; outputs/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache tests/artifacts
+	rm -rf $(VENV) .venv-ray .mypy_cache .ruff_cache .pytest_cache .import_linter_cache tests/artifacts
