@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
-from medexp.evaluation.figure import INK, finish, save
 from medexp.evaluation.predictions import Predictions
+from medexp.figure import INK, finish, save
 
 _COLUMNS = 5  # of small matrices
 

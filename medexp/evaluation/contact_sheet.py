@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from medexp.evaluation.figure import INK, save
+from medexp.figure import INK, save
 from medexp.types import Task
 
 SHOWN = 0.005  # a smaller share of a class is not worth its ink

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
-from medexp.evaluation.figure import COLOURS, FAINT, INK, WIDTH, finish, save
 from medexp.evaluation.one_against_rest import Question, questions
 from medexp.evaluation.predictions import Predictions
+from medexp.figure import COLOURS, FAINT, INK, WIDTH, finish, save
 
 _INSIDE = 4  # curves, above which the legend stands outside
 _DASHES = ("-", "--", ":")
