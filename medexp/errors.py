@@ -26,6 +26,10 @@ class TrackingError(MedexpError):
     """The tracking store cannot be reached or used."""
 
 
+class SweepError(MedexpError):
+    """The storage of a search cannot be reached or used, or the study in it is another one."""
+
+
 class RegistryError(MedexpError):
     """A bundle or the model registry is damaged, missing or of another format."""
 

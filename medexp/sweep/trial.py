@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from medexp.sweep.attached import StudyTrial
 
 
 class Trial(Protocol):
@@ -81,3 +84,19 @@ class NullTrial:
 
     def release(self) -> None:
         """Do nothing."""
+
+
+def attach(storage: str, study: str, number: int) -> StudyTrial:
+    """Return attempt `number` of `study`, whose job this process is from now on: a context manager.
+
+    Args:
+        storage: path of the journal file or URL of the database.
+        study: its name.
+        number: of the attempt.
+
+    Raises:
+        SweepError: the storage fails, there is no such attempt, or it has ended: it is not to be run.
+    """
+    from medexp.sweep.attached import attach as attach_now  # Optuna: not for those who only train
+
+    return attach_now(storage, study, number)
