@@ -132,7 +132,8 @@ class Objective:
 class FitResult:
     """What training leaves: metrics per epoch, the best epoch (1-based) and where the best weights are.
 
-    `averaged` is the validation metrics of these weights, where they are an average of several epochs.
+    `averaged` is the validation metrics of these weights, where they are an average of several epochs. `parameters` is
+    how many numbers the network has.
     """
 
     history: tuple[Mapping[str, float], ...]
@@ -140,6 +141,7 @@ class FitResult:
     best_weights: Path
     seconds: float
     averaged: Mapping[str, float] = field(default_factory=dict)
+    parameters: int = 0
 
     @property
     def best(self) -> Mapping[str, float]:
@@ -149,19 +151,24 @@ class FitResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """One training, as `result.json` holds it."""
+    """One training, as `result.json` holds it.
+
+    One that was validated only (`sweep.export=false`) has no bundle, and no metric of the test set. One of every fold
+    has the run ids of these in `folds`; its metrics are means over them, and no epoch is the best of all.
+    """
 
     run_id: str
     run_dir: Path
     objective: Objective
-    best_epoch: int
+    best_epoch: int | None
     epochs: int
     metrics: Mapping[str, float]
     data: DataSpec
-    bundle: Path
+    bundle: Path | None
     model_uri: str | None
     seconds: float
     test_images: int = 0
+    folds: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:

@@ -19,12 +19,14 @@ def main(cfg: DictConfig) -> float:
     """Run one job, or go on with one; the objective's value is what a sweep compares."""
     with user_errors():
         from medexp.config.load import load
+        from medexp.config.search_argument import refuse_search
 
         if cfg.resume is None:
+            refuse_search()
             config = load(cfg)
-            from medexp.experiment.train import train
+            from medexp.experiment.trial import execute, run_trial
 
-            return train(config).score
+            return run_trial(config) if config.sweep.trial is not None else execute(config).score
         from medexp.config.find_run import find_run
         from medexp.config.saved import load_saved
         from medexp.experiment.resumed import refuse_finished
@@ -32,9 +34,9 @@ def main(cfg: DictConfig) -> float:
         folder = find_run(str(cfg.resume), outputs=Path(cfg.paths.outputs), key="resume")
         refuse_finished(folder)
         config = load_saved(folder, cfg)
-        from medexp.experiment.train import train
+        from medexp.experiment.trial import execute
 
-        return train(config, resume=folder).score
+        return execute(config, resume=folder).score
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from medexp.redact import redact
 
 RESULT, ENVIRONMENT = "result.json", "environment.json"
 _NO_PLACES = ("resume", "run", "accept")
+_KEPT_OF_SWEEP = ("parent", "folds", "export")
 _REDACTED = (":***@", "=***")
 
 
@@ -28,7 +29,8 @@ def load_saved(folder: Path, current: DictConfig, *, overrides: Sequence[str] | 
 
     Everything is as it was recorded but for places: those that are overridden, those that follow a folder that was
     moved (the checkout, the outputs, the data sets), and URLs whose password was not recorded, which are taken from
-    the current composition where it has the same but for the password.
+    the current composition where it has the same but for the password. A job of a sweep is still its child, and of the
+    same kind, but no trial: what is trained by hand is not told to the study.
 
     Args:
         folder: of the run.
@@ -88,6 +90,8 @@ def _read(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"The file is not the configuration of a training. Received: {folder / SAVED}.")
     for name in ("root", "outputs", "datasets"):
         saved["paths"].setdefault(name, "")
+    if isinstance(saved.get("sweep"), dict):
+        saved["sweep"] = {key: value for key, value in saved["sweep"].items() if key in _KEPT_OF_SWEEP}
     return saved
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from medexp.errors import DataError
 from medexp.types import Split, Task
 
 NO_METADATA: Mapping[str, Sequence[str]] = {}
@@ -72,3 +73,22 @@ class Predictions:
         columns |= {f"p({name})": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
         columns |= {f"meta({name})": values for name, values in metadata.items()}
         pd.DataFrame(columns).to_csv(path, index=False, float_format="%.9g")
+
+    @classmethod
+    def read(cls, path: Path, split: Split, *, class_names: Sequence[str], task: Task) -> Predictions:
+        """Return what `write` wrote: names of images and classes are text, whatever they look like.
+
+        Raises:
+            DataError: it cannot be read, or is of other classes.
+        """
+        try:
+            table = pd.read_csv(path, dtype={"image": str, "label": str}, keep_default_na=False, na_values=[])
+            probabilities = table[[f"p({name})" for name in class_names]].to_numpy(np.float32)
+            if task == "multilabel":
+                labels = table[[f"label({name})" for name in class_names]].to_numpy(int)
+            else:
+                labels = table["label"].map({name: i for i, name in enumerate(class_names)}).to_numpy(int)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"Predictions cannot be read ({reason}). Received: {path}. Train the run again") from error
+        return cls(split, tuple(table["image"]), labels, probabilities, tuple(class_names), task)

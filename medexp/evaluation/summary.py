@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -25,11 +26,14 @@ _NAMES = {
     "mean_absolute_error": "mean absolute error",
     "brier": "Brier score",
     "log_loss": "log loss",
+    "loss": "loss",
 }
 
 
 def print_summary(result: RunResult, *, where: str, log: Path, images: int | None = None, elsewhere: str = "") -> None:
     """Print the test metrics of the best epoch, and where to look next, to standard output.
+
+    Of a run that was not tested, those of validation; of one of every fold, means and standard deviations.
 
     Args:
         result: of the run.
@@ -44,19 +48,15 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
         images = sum(data.counts["test"].values())
     count = "" if images is None else f": {images} images"
     synthetic = ", SYNTHETIC images" if data.synthetic else ""
-    epoch = f"{result.best_epoch} of {result.epochs}"
-    console.print(f"\nTest of the best epoch ({epoch}) on {data.name}{count}{synthetic}", style="bold")
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("metric")
-    table.add_column("test", justify="right")
-    for key, name in _NAMES.items():
-        if (value := metrics.get(f"test_{key}")) is not None:
-            table.add_row(name, f"{value:.4f}")
-    for key, value in metrics.items():
-        if key.startswith("test_auc/"):
-            table.add_row(f"AUC {key.partition('/')[2]}", f"{value:.4f}")
-    console.print(table)
-    if data.positive is not None:
+    epoch = f"of {len(result.folds)} folds" if result.folds else f"({result.best_epoch} of {result.epochs})"
+    split = "test" if any(name.startswith("test_") for name in metrics) else "val"
+    count = count if split == "test" and not result.folds else ""
+    title = f"{'Test' if split == 'test' else 'Validation'} of the best epoch {epoch} on {data.name}{count}{synthetic}"
+    console.print(f"\n{title}", style="bold")
+    console.print(_table(metrics, split, deviation=bool(result.folds)))
+    if split == "val" or result.folds:
+        pass  # no threshold was chosen, or one for each fold
+    elif data.positive is not None:
         console.print(
             f"Positive is {data.positive}, from a probability of {metrics['threshold']:.3f} on: chosen on the "
             "validation split (Youden's index)."
@@ -66,7 +66,9 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
     elif data.task == "ordinal":
         console.print(f"Grades in order: {', '.join(data.class_names)}. The most probable one is the answer.")
     console.print(f"Selected by {result.objective.metric} = {result.score:.4f}; trained in {result.seconds:.0f} s.\n")
-    hints = {"run id": result.run_id, "folder": str(result.run_dir), "log": str(log), "bundle": str(result.bundle)}
+    hints = {"run id": result.run_id, "folder": str(result.run_dir), "log": str(log)}
+    if result.bundle is not None:
+        hints["bundle"] = str(result.bundle)
     if (weights := result.run_dir / WEIGHTS).is_file():
         hints["weights"] = str(weights)
     hints["compare"] = where
@@ -75,6 +77,22 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
         hints["serve"] = serve_command(elsewhere=elsewhere)
     for name, text in hints.items():
         console.print(f"  {name:<8} {text}", soft_wrap=True)
+
+
+def _table(metrics: Mapping[str, float], split: str, *, deviation: bool) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("metric")
+    for title in (split, *(["deviation"] if deviation else [])):
+        table.add_column(title, justify="right")
+    names = {f"{split}_{key}": name for key, name in _NAMES.items()}
+    for key in metrics:
+        if key.startswith(f"{split}_auc/") and not (deviation and key.endswith("_std")):
+            names[key] = f"AUC {key.partition('/')[2]}"
+    for key, name in names.items():
+        if key in metrics:
+            spread = [f"{metrics[f'{key}_std']:.4f}"] if deviation else []
+            table.add_row(name, f"{metrics[key]:.4f}", *spread)
+    return table
 
 
 def promote_command(run_id: str, *, elsewhere: str = "") -> str:

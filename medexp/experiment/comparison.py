@@ -127,6 +127,8 @@ def _predictions(old: Path, new: Path, split: str) -> Part:
 
 def _metrics(old: Mapping[str, Any], new: Mapping[str, Any]) -> Part:
     before, after = ({k: v for k, v in m.items() if not _TIMES.search(k)} for m in (old, new))
+    if "parameters" not in before:  # medexp did not count them yet
+        after.pop("parameters", None)
     if set(before) != set(after):
         return Part("metrics", False, f"others: {shortened(sorted({*before} ^ {*after}))}")
     apart = {key: _apart(value, after[key]) for key, value in before.items() if not _equal(value, after[key])}

@@ -25,7 +25,8 @@ from medexp.experiment.differences import (
     package_differences,
     resumed_differences,
 )
-from medexp.experiment.record import no_code
+from medexp.experiment.record import CONFIG, no_code
+from medexp.experiment.resumed import was_pruned
 from medexp.experiment.train import SPLIT, train
 from medexp.logs import FILE_ONLY
 from medexp.tracking.base import Run
@@ -107,7 +108,8 @@ def reproduce(folder: Path, config: TrainConfig, *, accept: Sequence[str] = ()) 
         logger.info("%s", reproduction.sentence, extra=FILE_ONLY)
         repeated.append(reproduction)
 
-    again = config.model_copy(update={"name": f"{config.name} (reproduction)", "sweep": SweepConfig(parent=None)})
+    alone = SweepConfig(parent=None, export=config.sweep.export)
+    again = config.model_copy(update={"name": f"{config.name} (reproduction)", "sweep": alone})
     tags = {"medexp.reproduces": str(then["run_id"]), "mlflow.source.name": "scripts/reproduce.py"}
     train(again, tags=tags, then=compare)
     _say(repeated[0])
@@ -137,6 +139,11 @@ def find_differences(
 
 def _facts(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """`environment.json` and `result.json`, which may be missing where the training itself was finished."""
+    if was_pruned(folder):
+        raise ConfigError(
+            f"The run was pruned, it has no result to compare with. Received: {folder.name}. Train its configuration, "
+            f"{folder / CONFIG}, as a new run"
+        )
     done = (folder / RESULT).is_file()
     if not done and not ((folder / "history.csv").is_file() and (folder / "predictions" / "test.csv").is_file()):
         raise ConfigError(
@@ -145,10 +152,16 @@ def _facts(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     try:
         then = json.loads((folder / ENVIRONMENT).read_text())
-        return {"run_id": folder.name, **then}, json.loads((folder / RESULT).read_text()) if done else {}
+        result = json.loads((folder / RESULT).read_text()) if done else {}
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"What the run recorded cannot be read ({reason}). Received: {folder}.") from error
+    if folds := result.get("folds"):
+        raise ConfigError(
+            f"The run is one of {len(folds)} folds, each trained by a run of its own. Received: {folder.name}. "
+            f"Reproduce these: {', '.join(folds)}"
+        )
+    return {"run_id": folder.name, **then}, result
 
 
 def _refusal(folder: Path, refused: Sequence[Difference]) -> str:

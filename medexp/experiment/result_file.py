@@ -26,4 +26,4 @@ def read_result(folder: Path) -> RunResult | None:
         result = TypeAdapter(RunResult).validate_python(json.loads((folder / RESULT).read_text()))
     except (OSError, ValueError):
         return None
-    return replace(result, run_dir=folder, bundle=folder / result.bundle.name)
+    return replace(result, run_dir=folder, bundle=None if result.bundle is None else folder / result.bundle.name)

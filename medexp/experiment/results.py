@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import shutil
+import statistics
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,53 @@ if TYPE_CHECKING:
     from medexp.registry.bundle import Bundle
 
 CHECKED_IMAGES = 16  # that the exported graph and Keras must agree on
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the best weights are worth on the test set, and what of them can be served; empty for a run without.
+
+    Args:
+        metrics: of the test set, and thresholds.
+        bundle: its folder.
+        model_uri: of the model in a store.
+        images: of the test set.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    bundle: Path | None = None
+    model_uri: str | None = None
+    images: int = 0
+
+
+def fit_metrics(fit: FitResult) -> dict[str, float]:
+    """Return the metrics of the best weights, and what training and network cost.
+
+    `epoch_seconds` is the median of all epochs: the first one compiles.
+    """
+    return {
+        **fit.best,
+        "epoch_seconds": statistics.median(row["epoch_seconds"] for row in fit.history),
+        "seconds": fit.seconds,
+        "parameters": float(fit.parameters),
+    }
+
+
+def test_and_export(
+    config: TrainConfig, module: ClassifierModule, data: DataModule, fit: FitResult, run: Run, folder: Path, log: Path
+) -> Tested:
+    """Evaluate what will be served (the best weights, in float32, one probability per class), export and log it."""
+    objective = Objective(config.objective.metric, config.objective.mode)
+    model = best_model(module, data.spec, fit)
+    evaluation = evaluate(model, data, data.spec)
+    write_results(fit, evaluation, data, folder)
+    run.log_metrics(evaluation.metrics, step=0)  # of the whole run: MLflow draws bars, not a point on a curve
+    for name in ("predictions", "plots"):
+        run.log_files(folder / name, name)
+    bundle = export(config, model, data, evaluation, run, folder, log)
+    metrics = {**fit.best, **evaluation.metrics}
+    uri = log_model(config, model, bundle, evaluation, objective, metrics, run)
+    return Tested(evaluation.metrics, bundle.path, uri, len(evaluation.test.keys))
 
 
 def best_model(module: ClassifierModule, spec: DataSpec, fit: FitResult) -> keras.Model:
@@ -83,15 +132,21 @@ def draw_augmentation(
     )
 
 
-def write_results(fit: FitResult, evaluation: Evaluation, data: DataModule, folder: Path) -> None:
-    """Write `history.csv`, `predictions/` and `plots/` into `folder`."""
-    from medexp.evaluation import plots
-    from medexp.evaluation.confusion import draw_confusion
-
-    with (folder / "history.csv").open("w", newline="") as file:
+def write_history(fit: FitResult, folder: Path) -> Path:
+    """Write `history.csv` into `folder`."""
+    path = folder / "history.csv"
+    with path.open("w", newline="") as file:
         table = csv.DictWriter(file, ["epoch", *fit.history[0]])
         table.writeheader()
         table.writerows({"epoch": epoch, **row} for epoch, row in enumerate(fit.history, 1))
+    return path
+
+
+def write_results(fit: FitResult, evaluation: Evaluation, data: DataModule, folder: Path) -> None:
+    """Write `predictions/` and `plots/` into `folder`."""
+    from medexp.evaluation import plots
+    from medexp.evaluation.confusion import draw_confusion
+
     draw = folder / "plots"
     plots.draw_curves(fit.history, fit.best_epoch, draw / "curves.png")
     draw_confusion(evaluation.test, evaluation.thresholds, draw / "confusion_matrix.png")

@@ -17,7 +17,7 @@ from medexp.experiment.differences import (
     package_differences,
     split_changes,
 )
-from medexp.experiment.record import ENVIRONMENT, no_code, record
+from medexp.experiment.record import CONFIG, ENVIRONMENT, no_code, record
 from medexp.tracking.base import Run
 from medexp.tracking.environment import environment
 from medexp.tracking.journal import last_status
@@ -35,12 +35,22 @@ _PARTS = (
 
 def refuse_finished(folder: Path) -> None:
     """Raise a ConfigError where the run in `folder` is finished: its journal says so, its result alone does not."""
+    if was_pruned(folder):
+        raise ConfigError(
+            f"resume: the run was pruned, other trials of its study were better. Received: resume={folder.name}. "
+            f"Its configuration is in {folder / CONFIG}; train it to its end as a new run"
+        )
     if last_status(folder) == "FINISHED":
         raise ConfigError(
             f"resume: the run is finished, its result is in {folder / RESULT}. Received: resume={folder.name}. "
             f"To train it again and compare: python scripts/reproduce.py {folder.name}. For another run, leave "
             "resume= away."
         )
+
+
+def was_pruned(folder: Path) -> bool:
+    """Whether the run in `folder` is that of a trial which was pruned: only these finish without a result."""
+    return last_status(folder) == "FINISHED" and not (folder / RESULT).is_file()
 
 
 def record_resume(config: TrainConfig, run: Run, folder: Path) -> None:

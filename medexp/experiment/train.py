@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,12 +14,14 @@ from medexp.config.instantiate import instantiate
 from medexp.config.saved import RESULT
 from medexp.config.schema import TrainConfig
 from medexp.experiment import results
+from medexp.experiment.attempt import attempted, watch
 from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.phases import phases
 from medexp.experiment.record import record, source_tags
-from medexp.experiment.recorded import Execution, recorded
+from medexp.experiment.recorded import Execution
 from medexp.experiment.result_file import read_result, write_result
 from medexp.experiment.resumed import record_resume, refuse_other_data
+from medexp.sweep.trial import NullTrial, Trial
 from medexp.tracking.base import Run, Tracker
 from medexp.types import Invariances, Objective, RunResult
 
@@ -35,11 +38,13 @@ def train(
     resume: Path | None = None,
     tags: Mapping[str, str] | None = None,
     then: Callable[[RunResult, Run], None] | None = None,
+    trial: Trial | None = None,
 ) -> RunResult:
     """Train, test, record and export one variant, as `config` says.
 
     Everything is named by one run id: the folder `outputs/runs/<run id>` with its log and `result.json`, and
-    the run in the tracking store, which is closed as finished, failed or killed whatever happens.
+    the run in the tracking store, which is closed as finished, failed or killed whatever happens. With
+    `sweep.export=false` it is trained and validated only: the test set is not for searching.
 
     Args:
         config: what `scripts/train.py` composed, or the run's own, read back.
@@ -47,27 +52,34 @@ def train(
             is closed.
         tags: of the run, beside its own.
         then: called with the result and the run while that is open: what it logs belongs to the run.
+        trial: hears the objective after each epoch, and may stop the training; None outside studies.
 
     Raises:
+        Pruned: the trial was stopped because it is hopeless; its run is finished, and has no result.
         MedexpError: what a user can mend. Anything unexpected becomes a TrainingError that names the log,
             where the traceback is.
     """
     tracker: Tracker = instantiate("logger", config.logger)
-    all_tags = {
-        **source_tags("scripts/train.py"),
-        "medexp.objective": config.objective.metric,
-        "medexp.objective_mode": config.objective.mode,
-        **(tags or {}),
-    }
-    with recorded(config, tracker, below="runs", tags=all_tags, parent=config.sweep.parent, resume=resume) as execution:
-        result = _run(config, execution, resume=resume is not None)
+    trial = trial or NullTrial()
+    all_tags = {**run_tags(config), **(tags or {})}
+    with attempted(config, tracker, trial=trial, tags=all_tags, resume=resume) as execution:
+        result = _run(config, execution, trial, resume=resume is not None)
         if then is not None:
             then(result, execution.run)
-    _say(result, tracker, execution, sweeping=config.sweep.parent is not None)
+    say_result(result, tracker, execution, sweeping=config.sweep.parent is not None)
     return result
 
 
-def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResult:
+def run_tags(config: TrainConfig) -> dict[str, str]:
+    """Return the tags of a training, or of one of every fold."""
+    return {
+        **source_tags("scripts/train.py"),
+        "medexp.objective": config.objective.metric,
+        "medexp.objective_mode": config.objective.mode,
+    }
+
+
+def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: bool) -> RunResult:
     run, folder = execution.run, execution.folder
 
     # ---- the process: backend, precision, seeds
@@ -117,9 +129,15 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
     run.log_files(folder / SPLIT)
 
     # ---- fit
-    results.draw_augmentation(
-        config.data.aug, augmentation, data, folder / "plots" / "augmentation.png", seed=config.seed
-    )
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
+        run.log_metrics(metrics, step=epoch)
+        if math.isfinite(metrics["loss"]):  # else it has failed, which is not the same as being worse than others
+            watch(trial, metrics[objective.metric], step=epoch - 1, epochs=epoch)
+
+    if config.sweep.export:
+        results.draw_augmentation(
+            config.data.aug, augmentation, data, folder / "plots" / "augmentation.png", seed=config.seed
+        )
     fit = trainer.fit(
         module,
         data,
@@ -127,27 +145,21 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
         objective=objective,
         augmentation=augmentation,
         folder=folder,
-        on_epoch=lambda epoch, metrics: run.log_metrics(metrics, step=epoch),
+        on_epoch=on_epoch,
         seed=config.seed,
         resume=resume,
     )
 
-    # ---- evaluate what will be served: the best weights, in float32, one probability per class
-    model = results.best_model(module, spec, fit)
-    evaluation = results.evaluate(model, data, spec)
-    metrics = {**fit.best, **evaluation.metrics}
-    results.write_results(fit, evaluation, data, folder)
+    metrics = results.fit_metrics(fit)
     best = {f"best_{name}": value for name, value in fit.best.items() if name in _selecting(fit.best, objective)}
-    run.log_metrics(
-        {**best, "best_epoch": fit.best_epoch, **evaluation.metrics},
-        step=0,  # of the whole run: MLflow draws bars, not a point on a curve
-    )
-    for name in ("history.csv", "predictions", "plots"):
-        run.log_files(folder / name, name if (folder / name).is_dir() else "")
+    costs = {name: metrics[name] for name in ("parameters", "seconds")}
+    run.log_metrics({**best, **costs, "best_epoch": fit.best_epoch}, step=0)  # of the whole run
+    run.log_files(results.write_history(fit, folder))
 
-    # ---- export
-    bundle = results.export(config, model, data, evaluation, run, folder, execution.log)
-    uri = results.log_model(config, model, bundle, evaluation, objective, metrics, run)
+    # ---- test and export, but for a trial that is only to be compared with others
+    tested = results.Tested()
+    if config.sweep.export:
+        tested = results.test_and_export(config, module, data, fit, run, folder, execution.log)
 
     # ---- result
     result = RunResult(
@@ -156,12 +168,12 @@ def _run(config: TrainConfig, execution: Execution, *, resume: bool) -> RunResul
         objective=objective,
         best_epoch=fit.best_epoch,
         epochs=len(fit.history),
-        metrics=metrics,
+        metrics={**metrics, **tested.metrics},
         data=spec,
-        bundle=bundle.path,
-        model_uri=uri,
+        bundle=tested.bundle,
+        model_uri=tested.model_uri,
         seconds=fit.seconds,
-        test_images=len(evaluation.test.keys),
+        test_images=tested.images,
     )
     run.log_files(write_result(result))
     clean(folder)  # not before the result is on the disk: it says that nothing has to be trained again
@@ -186,10 +198,11 @@ def _selecting(metrics: Mapping[str, float], objective: Objective) -> set[str]:
     return {name for name in metrics if name.startswith("val_")} | {objective.metric}
 
 
-def _say(result: RunResult, tracker: Tracker, execution: Execution, *, sweeping: bool) -> None:
-    if sweeping:  # the sweep's own table follows
-        auc = result.metrics["test_auc"]
-        logger.info("finished %s: %s %.4f, test_auc %.4f", result.run_id, result.objective.metric, result.score, auc)
+def say_result(result: RunResult, tracker: Tracker, execution: Execution, *, sweeping: bool) -> None:
+    """Print the result; one line of it where the sweep's own table follows."""
+    if sweeping:
+        tested = f", test_auc {result.metrics['test_auc']:.4f}" if "test_auc" in result.metrics else ""
+        logger.info("finished %s: %s %.4f%s", result.run_id, result.objective.metric, result.score, tested)
         return
     from medexp.evaluation.summary import print_summary
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medexp.errors import RegistryError
+from medexp.registry.untested import untested
 from medexp.tracking.store import default_store, open_client, sole_user, store_errors
 from medexp.types import Objective
 
@@ -178,6 +179,8 @@ class Promotion:
                 break
         found = [candidate for entry in runs if (candidate := self._candidate(entry)) is not None]
         if not found:
+            if (reason := untested(runs, self._metric, self._objective)) is not None:
+                raise RegistryError(reason)
             asked = f"run={run}" if run else f"sweep={sweep}" if sweep else f"experiment {self._experiment}"
             raise RegistryError(
                 f"There is no finished run with a model and {self._metric}. Received: {asked}. "

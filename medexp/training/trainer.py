@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,7 +181,8 @@ class Trainer:
             for index, phase in enumerate(phases):
                 if index >= reached:
                     fitting.run(index, phase, state if index == reached else None)
-            return fitting.finish(len(phases)) if reached < len(phases) else fitting.finished()
+            result = fitting.finish(len(phases)) if reached < len(phases) else fitting.finished()
+            return replace(result, parameters=network.count_params())
 
 
 def clean(folder: Path) -> None:
