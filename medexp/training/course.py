@@ -9,7 +9,7 @@ from typing import Any
 
 from medexp.types import FitResult
 
-WEIGHTS = "weights"
+WEIGHTS, SUFFIX = "weights", ".npz"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Kept:
 
     def path(self, folder: Path) -> Path:
         """Where they are, below the folder of the run."""
-        return folder / WEIGHTS / f"epoch-{self.epoch:04d}.weights.h5"
+        return folder / WEIGHTS / f"epoch-{self.epoch:04d}{SUFFIX}"
 
 
 @dataclass

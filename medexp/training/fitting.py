@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from medexp.training.phase import Phase
 from medexp.training.progress import Progress
 from medexp.training.protocols import Module
 from medexp.training.reseed import Reseed
-from medexp.training.soup import Candidate, greedy_soup
+from medexp.training.soup import greedy_soup
 from medexp.training.state import Position, TrainingState
 from medexp.training.stopping import StopRequest
 from medexp.training.whole_file import write_whole
@@ -77,7 +78,7 @@ class Fitting:
         self.stop.obey()  # here and below: a checkpoint has all that was trained
         if state is None and phase.start == "best" and self.course.best:
             self._write_weights()
-            self.network.load_weights(self.course.best[0].path(self.folder))
+            self._weights.load(self.course.best[0], network=self.network)
         parameters = self.module.freeze(self.network, train=phase.train, batch_norm=phase.batch_norm, phase=phase.name)
         epochs = self.epochs[index]
         recipe = self.module.compile_args(
@@ -160,9 +161,12 @@ class Fitting:
             )
         self._write_weights()
         path = self.folder / BEST_WEIGHTS
-        data = self.course.best[0].path(self.folder).read_bytes() if self.keep_best == 1 else self._average()
+        if self.keep_best == 1:
+            self._weights.load(self.course.best[0], network=self.network)
+        else:
+            self._average()
         try:
-            write_whole(path, data)
+            write_whole(path, weights_file(self.network))
         except OSError as error:
             raise self._no_room(error) from error
         self._phase = phases
@@ -175,8 +179,8 @@ class Fitting:
         """Return the result of a training that was at its end before."""
         return self.course.result(self.folder / BEST_WEIGHTS, seconds=self._before)
 
-    def _average(self) -> bytes:
-        """Average the best epochs as far as validation does not suffer, measure what comes out, return its file."""
+    def _average(self) -> None:
+        """Average the best epochs as far as validation does not suffer, and measure what comes out."""
         measured: dict[str, float] = {}
 
         def score() -> float:
@@ -185,12 +189,16 @@ class Fitting:
             measured.update({f"val_{name}": float(value) for name, value in found.items()})
             return measured[self.objective.metric]
 
-        candidates = [Candidate(kept.epoch, kept.path(self.folder), kept.value) for kept in self.course.best]
-        soup = greedy_soup(self.network, candidates, objective=self.objective, score=score)
+        soup = greedy_soup(
+            self.network,
+            self.course.best,
+            load=partial(self._weights.load, network=self.network),
+            objective=self.objective,
+            score=score,
+        )
         score()
         self.course.averaged = measured
         logger.info("averaged epochs %s: %s %.4f", ", ".join(map(str, soup.members)), self.objective.metric, soup.value)
-        return weights_file(self.network)
 
     def _write_weights(self) -> None:
         """Write the weights of the best epochs: they are needed now."""

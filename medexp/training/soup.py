@@ -6,23 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
+from medexp.training.course import Kept
 from medexp.types import Objective
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An epoch (from 1), the file of its weights, and its objective on validation."""
-
-    epoch: int
-    path: Path
-    value: float
 
 
 @dataclass(frozen=True)
@@ -35,8 +26,9 @@ class Soup:
 
 def greedy_soup(
     network: keras.Model,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Kept],
     *,
+    load: Callable[[Kept], None],
     objective: Objective,
     score: Callable[[], float],
 ) -> Soup:
@@ -54,6 +46,7 @@ def greedy_soup(
     Args:
         network: receives the weights; those of the soup are in it at the end.
         candidates: epochs of one training, in any order.
+        load: gives `network` the weights of an epoch.
         objective: what is better.
         score: measures `network`, as it is then, on validation.
 
@@ -67,12 +60,12 @@ def greedy_soup(
     )
     if not ranked:
         raise ValueError("no candidate has a finite objective")
-    network.load_weights(ranked[0].path)
+    load(ranked[0])
     kept = [np.asarray(value) for value in _values(network)]
     total = [value.astype(np.float64) for value in kept]
     members, best = [ranked[0].epoch], score()
     for candidate in ranked[1:]:
-        network.load_weights(candidate.path)
+        load(candidate)
         summed = [a + np.asarray(b, np.float64) for a, b in zip(total, _values(network), strict=True)]
         average = _average(summed, len(members) + 1, like=kept)
         _assign(network, average)

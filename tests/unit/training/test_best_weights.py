@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from full_disk import full_disk
 
+from medexp.errors import TrainingError
 from medexp.training.best_weights import BestWeights
 from medexp.training.course import Course, Kept
 from medexp.training.kept_weights import KeptWeights, weights_file
@@ -30,9 +31,9 @@ def best_of(values: list[float], mode: str, folder: Path, *, keep: int = 1) -> l
     return course.best
 
 
-def weight_in(path: Path) -> float:
+def weight_of(kept: Kept, folder: Path) -> float:
     model = network()
-    model.load_weights(path)
+    KeptWeights(folder).load(kept, network=model)
     return float(model.get_weights()[0][0, 0])
 
 
@@ -52,13 +53,13 @@ def weight_in(path: Path) -> float:
 def test_the_weights_of_the_best_epoch_are_kept(values: list[float], mode: str, epoch: int, tmp_path: Path) -> None:
     (kept,) = best_of(values, mode, tmp_path)
     assert kept == Kept(epoch, values[epoch - 1])
-    assert weight_in(kept.path(tmp_path)) == epoch
+    assert weight_of(kept, tmp_path) == epoch
 
 
 def test_several_are_kept_the_best_first(tmp_path: Path) -> None:
     best = best_of([0.1, 0.4, 0.2, 0.3], "max", tmp_path, keep=3)
     assert [kept.epoch for kept in best] == [2, 4, 3]
-    assert [weight_in(kept.path(tmp_path)) for kept in best] == [2, 4, 3]
+    assert [weight_of(kept, tmp_path) for kept in best] == [2, 4, 3]
 
 
 def test_files_of_other_epochs_go_when_they_are_pruned(tmp_path: Path) -> None:
@@ -86,8 +87,51 @@ def test_weights_that_find_no_room_are_written_when_there_is_some(
     assert list((tmp_path / "weights").iterdir()) == []
     model.set_weights([np.full((1, 1), 4.0), np.zeros(1)])
     best.on_epoch_end(3, {"score": 0.3})
-    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["epoch-0002.weights.h5"]
-    assert weight_in(course.best[0].path(tmp_path)) == 2
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["epoch-0002.npz"]
+    assert weight_of(course.best[0], tmp_path) == 2
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged", "of another network"])
+def test_weights_that_cannot_be_read_are_named(harm: str, tmp_path: Path) -> None:
+    (kept,) = best_of([0.1], "max", tmp_path)
+    path, model = kept.path(tmp_path), network()
+    if harm == "gone":
+        path.unlink()
+    elif harm == "damaged":
+        data = bytearray(path.read_bytes())
+        data[data.index(b"\x93NUMPY") + 128] ^= 1  # in the first value
+        path.write_bytes(data)
+    else:
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    with pytest.raises(TrainingError, match=r"weights of epoch 1 cannot be read .*Received: .*epoch-0001\.npz"):
+        KeptWeights(tmp_path).load(kept, network=model)
+
+
+def test_all_weights_of_an_epoch_come_back_bit_for_bit(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+
+    def convolutional() -> keras.Model:
+        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(3, 2), keras.layers.BatchNormalization()])
+        model.set_weights([draw.normal(size=w.shape).astype("float32") for w in model.get_weights()])
+        return model
+
+    model, other = convolutional(), convolutional()
+    kept, weights = Kept(1, 0.5), KeptWeights(tmp_path)
+    weights.hold(kept, model)
+    before = [w.copy() for w in model.get_weights()]
+    model.set_weights([w * 0 for w in before])  # what is held is a copy
+    weights.write()
+    other.layers[0].trainable = False
+    weights.load(kept, network=other)
+    assert [w.tobytes() for w in other.get_weights()] == [w.tobytes() for w in before]
+
+
+def test_the_file_of_a_compiled_network_holds_its_weights_alone() -> None:
+    model = network()
+    before = weights_file(model)
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    assert weights_file(model) == before
 
 
 def test_the_file_is_the_one_that_keras_would_write(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_disk_that_is_full_for_a_while_changes_nothing(tmp_path: Path, caplog:
         parts = fit(tmp_path / "parts", phases, checkpoint_every="2 steps")
     assert "the training goes on, and tries again. The last one is 000001-00000000.ckpt" in caplog.text
     assert "they stay in memory" in caplog.text
-    assert seen[0] == (["000001-00000000.ckpt", "000000-00000004.ckpt"], ["epoch-0001.weights.h5"])
+    assert seen[0] == (["000001-00000000.ckpt", "000000-00000004.ckpt"], ["epoch-0001.npz"])
     assert seen[1][0] == ["000003-00000002.ckpt", "000001-00000000.ckpt"]
     assert len(seen[1][1]) == 2
     assert history(parts) == history(whole)
