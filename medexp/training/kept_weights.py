@@ -6,7 +6,6 @@ import io
 import zipfile
 import zlib
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -49,8 +48,8 @@ class KeptWeights:
         Raises:
             OSError: there is no room; the rest is still held.
         """
-        for kept, arrays in list(self._held.items()):
-            write_whole(kept.path(self._folder), partial(np.savez, allow_pickle=False, **arrays))
+        for kept in list(self._held):
+            self._write(kept)
             del self._held[kept]
 
     def load(self, kept: Kept, *, network: keras.Model) -> None:
@@ -79,6 +78,10 @@ class KeptWeights:
         for path in (self._folder / WEIGHTS).glob(f"*{SUFFIX}"):
             if path not in wanted:
                 path.unlink(missing_ok=True)
+
+    def _write(self, kept: Kept) -> None:
+        arrays = self._held[kept]
+        write_whole(kept.path(self._folder), lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def weights_file(network: keras.Model) -> bytes:
