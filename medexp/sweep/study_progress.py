@@ -74,7 +74,7 @@ class StudyProgress:
         """A trial begins on this machine."""
         attempt = f" again (attempt {order.attempt})" if order.attempt > 1 else ""
         chosen = " ".join(order.overrides)
-        self._say(f"trial {order.index} begins{attempt}{f': {chosen}' if chosen else ''}")
+        logger.info("trial %d begins%s%s", order.index, attempt, f": {chosen}" if chosen else "")
 
     def lost(self, order: Order, reason: str) -> None:
         """The process of a trial that began on this machine was killed."""
@@ -89,7 +89,7 @@ class StudyProgress:
         if self._known is None:
             self._known = {record.index for record in ended}
             if ended:
-                self._say(f"the study goes on: {study_line(self._moment)}")
+                logger.info("the study goes on: %s", study_line(self._moment))
         for record in ended:
             if record.index not in self._known:
                 self._known.add(record.index)
@@ -104,18 +104,15 @@ class StudyProgress:
 
     def _end(self, record: Record) -> None:
         line = ended_line(record, self._objectives, log=self._log(record.number))
+        whole = study_line(self._moment)
+        drawn = FILE_ONLY if self._live is not None else None
         if record.state == "failed":
             logger.warning("%s", line)
-            self._say(study_line(self._moment), below_bar=True)
-        elif self._live is None:
-            self._say(f"{line}   {study_line(self._moment)}")
-        else:
-            self._say(line)
-
-    def _say(self, line: str, *, below_bar: bool = False) -> None:
-        """Write a line to the log, and to the console unless it stands there already, at the bottom."""
-        hidden = below_bar and self._live is not None
-        logger.info("%s", line, extra=FILE_ONLY if hidden else None)
+            logger.info("%s", whole, extra=drawn)
+            return
+        logger.info("%s   %s", line, whole, extra=drawn)
+        if drawn:
+            self._try(lambda: self._console.print(Text(line)))
 
     def _try(self, draw: Callable[[], object]) -> None:
         try:
