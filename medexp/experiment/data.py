@@ -56,9 +56,19 @@ def _path(text: str | None) -> Path | None:
 
 
 def audit_data(
-    config: DataConfig, options: AuditConfig, data: DataModule, run: Run, folder: Path, *, seed: int
+    config: DataConfig,
+    options: AuditConfig,
+    data: DataModule,
+    run: Run,
+    folder: Path,
+    *,
+    seed: int,
+    page: bool = True,
 ) -> AuditReport:
-    """Look for what makes a result worthless, and record it: files below `folder`/audit, tags of the run."""
+    """Look for what makes a result worthless, and record it: files below `folder`/audit, tags of the run.
+
+    Without a `page` there are files only where something is refused: hundreds of trials share one audit.
+    """
     from medexp.data.audit.findings import Acceptance
     from medexp.data.audit.remembered import audit_once
     from medexp.data.audit.write import write_report
@@ -68,8 +78,9 @@ def audit_data(
     report = audit_once(
         dataset, folder=config.cache.folder / "audits", **options.model_dump(), seed=seed, accept=accept
     )
-    write_report(report, dataset, folder / AUDIT)
-    run.log_files(folder / AUDIT, AUDIT)
+    if page or report.refused:
+        write_report(report, dataset, folder / AUDIT)
+        run.log_files(folder / AUDIT, AUDIT)
     run.log_tags(_tags(report))
     return report
 

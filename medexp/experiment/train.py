@@ -117,7 +117,7 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     data = data_module(config.data, seed=config.seed)
     data.prepare()
     if config.data.audit != "off":
-        report = audit_data(config.data, config.audit, data, run, folder, seed=config.seed)
+        report = audit_data(config.data, config.audit, data, run, folder, seed=config.seed, page=config.sweep.export)
         enforce(report, mode=config.data.audit, where=str(folder / AUDIT / "audit.html"))
     spec = data.setup()
     run.log_data(spec)

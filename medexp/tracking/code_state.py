@@ -40,15 +40,15 @@ def code_state(root: Path, *, ignore: Sequence[Path] = ()) -> CodeState:
         root: of the checkout.
         ignore: folders that hold no code, such as outputs, if they lie in the checkout.
     """
-    commit = _git(root, "rev-parse", "HEAD")
-    top = _git(root, "rev-parse", "--show-toplevel")
-    if commit is None or top is None:
+    found = _git(root, "rev-parse", "HEAD", "--show-toplevel", "--abbrev-ref", "HEAD")
+    if found is None:
         return CodeState()
+    commit, top, branch = found.splitlines()
     here = Path(top)
     changes = sorted({*_tracked(here, ignore), *_new(here, ignore)})
     return CodeState(
         commit=commit,
-        branch=_git(root, "rev-parse", "--abbrev-ref", "HEAD"),
+        branch=branch,
         changes=tuple(changes),
         digest=_digest(here, changes) if changes else None,
     )
@@ -56,10 +56,11 @@ def code_state(root: Path, *, ignore: Sequence[Path] = ()) -> CodeState:
 
 def code_patch(root: Path, *, ignore: Sequence[Path] = ()) -> str | None:
     """Return all changes as a patch for `git apply` on the commit; None where there are none or it is too large."""
-    top = _git(root, "rev-parse", "--show-toplevel")
-    index, objects = (_git(root, "rev-parse", "--path-format=absolute", "--git-path", n) for n in ("index", "objects"))
-    if top is None or index is None or objects is None:
+    asked = ("--show-toplevel", "--path-format=absolute", "--git-path", "index", "--git-path", "objects")
+    found = _git(root, "rev-parse", *asked)
+    if found is None:
         return None
+    top, index, objects = found.splitlines()
     here = Path(top)
     new = _new(here, ignore)
     if sum(_size(here / name) for name in new) > LARGEST_PATCH:

@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,8 @@ def environment(root: Path, *, ignore: Sequence[Path] = ()) -> dict[str, Any]:
         ignore: folders below it that hold no code, such as outputs.
     """
     code = code_state(root, ignore=ignore)
+    installed = packages()
+    known = {name: installed[name] for name in PACKAGES if name in installed}
     return {
         "git_commit": code.commit,
         "git_branch": code.branch,
@@ -40,8 +41,8 @@ def environment(root: Path, *, ignore: Sequence[Path] = ()) -> dict[str, Any]:
         "git_changes": list(code.changes),
         "git_digest": code.digest,
         "lock": lock_digest(root),
-        "versions": {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}},
-        "packages": packages(),
+        "versions": {"python": platform.python_version(), **known},
+        "packages": installed,
         "host": platform.node(),
         "user": _user(),
         "platform": platform.platform(),
@@ -59,20 +60,18 @@ def lock_digest(root: Path) -> str | None:
 
 
 def packages() -> dict[str, str]:
-    """Every installed distribution by its normalised name, with its version; the first on the path wins."""
+    """Every installed distribution by its normalised name, with its version; the first on the path wins.
+
+    The name of its folder says both (PEP 376): to read what is in hundreds of them takes a fifth of a second, in every
+    trial of a sweep.
+    """
     found: dict[str, str] = {}
-    for distribution in distributions():
-        name = str(distribution.metadata["Name"] or "").lower().replace("_", "-").replace(".", "-")
-        if name:
-            found.setdefault(name, distribution.version)
+    for place in map(Path, sys.path):
+        for folder in sorted(place.glob("*.dist-info")) if place.is_dir() else ():
+            name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
+            if name:
+                found.setdefault(name.lower().replace("_", "-").replace(".", "-"), version)
     return dict(sorted(found.items()))
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _user() -> str:

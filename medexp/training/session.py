@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -45,6 +46,10 @@ def load_backend(backend: str, native_log: Path, *, cpus: int = 1) -> None:
             f"The backend cannot be imported ({error}). Received: runtime.backend={backend}. "
             "Install it, or use runtime.backend=tensorflow"
         ) from error
+    if (
+        not gc.get_freeze_count()
+    ):  # what was imported stays: to look through all of it takes most of a second, each time
+        gc.freeze()
     if keras.backend.backend() != backend:
         raise ConfigError(
             f"Keras runs on {keras.backend.backend()} in this process and cannot change. "
