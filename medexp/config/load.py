@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import AugmentedDataConfig, TrainConfig
+from medexp.config.schema import AugmentedDataConfig, SearchConfig, TrainConfig
 from medexp.config.schema_scripts import AuditScriptConfig, PromoteConfig, ReproduceConfig, SyncConfig
 from medexp.errors import ConfigError
 
@@ -32,6 +32,16 @@ def load(cfg: DictConfig) -> TrainConfig:
 def load_audit(cfg: DictConfig) -> AuditScriptConfig:
     """Return the configuration of `scripts/audit.py`, typed and checked like a training's."""
     return _load(cfg, AuditScriptConfig)
+
+
+def load_search(cfg: DictConfig) -> SearchConfig:
+    """Return what `cfg.search` says of a multirun, typed and checked; the rest may still miss values that are swept."""
+    try:
+        return SearchConfig.model_validate(OmegaConf.to_container(cfg.search, resolve=True))
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).replace("\n", " ")) from error
+    except ValidationError as error:
+        raise ConfigError(report([f"search.{text}" for text in _shell_problems(error, set())])) from error
 
 
 def load_promote(cfg: DictConfig) -> PromoteConfig:

@@ -1,0 +1,160 @@
+"""From a command line to a study: what is fixed, what is searched, what makes it another study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+
+from hydra_plugins.medexp_sweeper._space import space_of
+from medexp.config.flatten import flatten
+from medexp.config.load import load, load_search
+from medexp.config.schema import SearchConfig, TrainConfig
+from medexp.errors import ConfigError
+from medexp.sweep.exhaustive import examples
+from medexp.sweep.identity import fresh_name, operational, study_name
+from medexp.sweep.plan import Plan
+from medexp.sweep.pruners import pruner
+from medexp.sweep.space import Space
+from medexp.sweep.storage import open_storage, storage_errors
+from medexp.types import Objective
+
+SHARED = ("objective", "tracking", "paths")
+_NO_DEFINITION = ("paths.", "tracking.", "logger.", "runtime.", "sweep.", "data.cache.", "name")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for.
+
+    Attributes:
+        fixed: the overrides that all jobs have.
+        space: what is searched.
+        search: how.
+        config: of one job, checked.
+        name: of the study.
+    """
+
+    fixed: tuple[str, ...]
+    space: Space
+    search: SearchConfig
+    config: TrainConfig
+    name: str
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Those of the search, or the one of the training."""
+        asked = self.search.objectives or [self.config.objective]
+        return tuple(Objective(objective.metric, objective.mode) for objective in asked)
+
+    @property
+    def n_trials(self) -> int:
+        """In all."""
+        combinations = self.space.combinations
+        if combinations is None:
+            assert self.search.n_trials is not None  # its schema has seen to it
+            return self.search.n_trials
+        return min(self.search.n_trials or len(combinations), len(combinations))
+
+    def plan(self, *, name: str) -> Plan:
+        """The study of that name."""
+        folder = self.config.paths.outputs / "sweeps" / name
+        return Plan(
+            name=name,
+            storage=self.search.storage or str((folder / "study.journal").absolute()),
+            objectives=self.objectives,
+            space=self.space,
+            sampler=self.search.sampler,
+            sampler_options=self.search.sampler_options,
+            pruner=self.search.pruner,
+            pruner_options=self.search.pruner_options,
+            n_trials=self.n_trials,
+            seed=self.search.seed,
+            max_retry=self.search.max_retry,
+            definition=self._definition(),
+            folder=folder,
+        )
+
+    def _definition(self) -> dict[str, str]:
+        base = {key: str(value) for key, value in flatten(self.config).items() if not key.startswith(_NO_DEFINITION)}
+        searched = self.space.describe()
+        how = {
+            "search.sampler": self.search.sampler,
+            "search.sampler_options": str(self.search.sampler_options),
+            "search.pruner": self.search.pruner,
+            "search.pruner_options": str(self.search.pruner_options),
+            "search.seed": str(self.search.seed),
+            "search.folds": str(self.search.folds),
+            "search.objectives": ", ".join(f"{o.mode} {o.metric}" for o in self.objectives),
+        }
+        swept = {key for key in base for name in searched if key == name or key.startswith(f"{name}.")}
+        return {**{key: text for key, text in base.items() if key not in swept}, **how, **searched}
+
+
+def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) -> Asked:
+    """Return what the command line asks for, checked as a whole: no trial fails later for what can be seen now.
+
+    Raises:
+        ConfigError: what cannot be searched, or every job that cannot run.
+    """
+    base = loader.load_sweep_config(master, _fixed_values(arguments, loader))
+    search = load_search(base)
+    fixed, space = space_of(arguments, search, loader, base=base)
+    pruner(search.pruner, search.pruner_options)
+    jobs = space.combinations or tuple(examples(space))
+    config = _checked([[*fixed, *job] for job in jobs], loader, master)
+    _check_folds(config, search)
+    name = study_name(search.name, [*arguments], study=search.study)
+    return Asked(tuple(fixed), space, search, config, name)
+
+
+def _fixed_values(arguments: Sequence[str], loader: ConfigLoader) -> list[str]:
+    """The overrides with one value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    return [text for text, item in zip(arguments, overrides, strict=True) if not item.is_sweep_override()]
+
+
+def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig) -> TrainConfig:
+    """The configuration of the first job; a ConfigError lists every job that cannot run."""
+    problems: dict[str, list[str]] = {}
+    first: TrainConfig | None = None
+    shared: dict[str, Any] = {}
+    for job in jobs:
+        try:
+            config = load(loader.load_sweep_config(master, list(job)))
+            first = first or config
+            for key in SHARED:
+                if shared.setdefault(key, getattr(config, key)) != getattr(config, key):
+                    raise ConfigError(f"{key}: must be the same in all jobs of a sweep: they have one parent.")
+        except ConfigError as error:
+            problems.setdefault(str(error), []).append(" ".join(item for item in job if not operational(item)))
+    if problems:
+        raise ConfigError("\n".join(f"Job {' | '.join(which)}:\n{text}" for text, which in problems.items()))
+    assert first is not None
+    return first
+
+
+def _check_folds(config: TrainConfig, search: SearchConfig) -> None:
+    if search.folds and config.data.fold is not None:
+        raise ConfigError(
+            f"Each trial trains every fold. Received: search.folds=true data.fold={config.data.fold}. "
+            "Remove one of them"
+        )
+
+
+def study_of_command(wanted: Asked) -> Plan:
+    """Return the study that the command means: the one it had before, or with `search.fresh` a new one."""
+    if not wanted.search.fresh:
+        return wanted.plan(name=wanted.name)
+    storage = wanted.search.storage
+    if storage is None:
+        taken = [path.name for path in (wanted.config.paths.outputs / "sweeps").glob("*")]
+    else:
+        with storage_errors(storage):
+            taken = [study.study_name for study in open_storage(storage).get_all_studies()]
+    return wanted.plan(name=fresh_name(wanted.name, taken))
