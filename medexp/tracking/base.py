@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from medexp.errors import TrackingError
 from medexp.tracking.entry import Entry
-from medexp.types import DataSpec
+from medexp.types import DataSpec, Objective
 
 
 class UnavailableError(TrackingError):
@@ -23,12 +23,49 @@ class RefusedError(TrackingError):
 
 @dataclass(frozen=True)
 class Child:
-    """One finished or failed job of a sweep, as the store has it."""
+    """One job of a sweep, as the store has it.
+
+    Args:
+        run_id: its id.
+        name: of the run.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        overrides: what distinguishes it on the command line, with blanks between.
+        metrics: the last value of each, without what its machine did.
+        state: COMPLETE, PRUNED or FAIL, where it is a trial that has told its result; else empty.
+        trial: its number in the study; None where it is no trial.
+        params: its configuration.
+    """
 
     run_id: str
     name: str
     status: str
     overrides: str
+    metrics: Mapping[str, float]
+    state: str = ""
+    trial: int | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The parent run of a sweep, as the store has it.
+
+    Args:
+        run_id: its id.
+        name: of the run.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        study: the name of its study; empty where it has none.
+        params: of the search.
+        tags: all of them.
+        metrics: the last value of each.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    study: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
     metrics: Mapping[str, float]
 
 
@@ -44,6 +81,13 @@ class Store(Protocol):
 
         Raises:
             TrackingError: the store does not answer, or has no such run (UnavailableError).
+        """
+
+    def recorded(self, run_id: str) -> Sequence[Entry]:
+        """Return the parameters and metrics that it has of a run, as entries that were sent.
+
+        Raises:
+            TrackingError: the store does not answer, or has no such run.
         """
 
     def send(self, run_id: str, entries: Sequence[Entry], folder: Path) -> str | None:
@@ -123,8 +167,24 @@ class Tracker(Protocol):
                 or another process works on it.
         """
 
-    def children(self, parent: str) -> tuple[Child, ...]:
-        """The jobs of a sweep, in the order they started."""
+    def adopt(self, run_id: str, *, below: Path) -> AbstractContextManager[Run]:
+        """Open the run `run_id`, which another process made, perhaps on another machine: here in `below`/<run id>.
+
+        It may have ended: it is RUNNING again until the context is left.
+
+        Raises:
+            LiveError: another process of this machine works on it.
+            TrackingError: the store does not answer, or has no such run.
+        """
+
+    def children(self, parent: str, *, best: Objective | None = None, most: int | None = None) -> tuple[Child, ...]:
+        """The jobs of a sweep in the order they started, or sorted by a metric; at most so many."""
+
+    def child(self, run_id: str) -> Child | None:
+        """One job; None where the store has no such run."""
+
+    def tagged(self, key: str, value: str) -> str | None:
+        """The id of the first run with this tag; None where there is none."""
 
     def where(self, run_id: str) -> str:
         """A sentence that tells a person where to see the run."""

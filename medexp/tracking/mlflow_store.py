@@ -50,6 +50,19 @@ class MlflowStore:
             )
         return str(found.info.status)
 
+    def recorded(self, run_id: str) -> Sequence[Entry]:
+        """Return the parameters and metrics of a run (TrackingError: no answer, or no such run)."""
+        self.status(run_id)
+        client = self._client()
+        with store_errors(self._uri):
+            run = client.get_run(run_id)
+            points = [point for name in run.data.metrics for point in client.get_metric_history(run_id, name)]
+        metrics = [
+            Entry(METRICS, {"step": point.step, "metrics": {point.key: point.value}}, time=point.timestamp, sent=True)
+            for point in points
+        ]
+        return [Entry(PARAMS, {"params": dict(run.data.params)}, time=run.info.start_time, sent=True), *metrics]
+
     def send(self, run_id: str, entries: Sequence[Entry], folder: Path) -> str | None:
         """Send one entry, or several of metrics; return the URI of a model."""
         kind = entries[0].kind

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medexp.tracking.base import Child
 from medexp.tracking.journalled_run import JournalledRun
 from medexp.tracking.mlflow_store import MlflowStore
-from medexp.tracking.recording import resume_run, start_run
+from medexp.tracking.recording import adopt_run, resume_run, start_run
 from medexp.tracking.store import experiment_id, open_client, redacted, store_errors
 from medexp.tracking.system_metrics import PREFIX
+from medexp.types import Objective
 
-OVERRIDES_TAG = "medexp.overrides"
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+OVERRIDES_TAG, STATE_TAG, TRIAL_TAG = "medexp.overrides", "medexp.trial.state", "medexp.trial.number"
+_PAGE = 10_000
 
 
 class MlflowTracker:
@@ -54,28 +60,79 @@ class MlflowTracker:
         open_client(self._uri, create=False)
         return resume_run(MlflowStore(self._uri), folder, monitor_every=self._monitor_every)
 
-    def children(self, parent: str) -> tuple[Child, ...]:
-        """The runs whose parent is `parent`, in the order they started, without what their machines did."""
+    def adopt(self, run_id: str, *, below: Path) -> AbstractContextManager[JournalledRun]:
+        """Open a run that another process made, here in `below`/<run id> (TrackingError: it cannot be)."""
+        open_client(self._uri, create=False)
+        return adopt_run(MlflowStore(self._uri), run_id, below=below, monitor_every=self._monitor_every)
+
+    def children(self, parent: str, *, best: Objective | None = None, most: int | None = None) -> tuple[Child, ...]:
+        """The runs whose parent is `parent`.
+
+        Args:
+            parent: the id of the parent run.
+            best: sorts by the last value of this metric, the best first and those without it last; None: in the order
+                they started.
+            most: how many; None: all.
+        """
         client = open_client(self._uri, create=False)
+        experiment = experiment_id(client, self._uri, self._experiment, self._artifacts)
+        started = "attributes.start_time ASC"
+        by = [f"metrics.`{best.metric}` {'DESC' if best.mode == 'max' else 'ASC'}", started] if best else [started]
+        found: list[Child] = []
+        token: str | None = None
+        with store_errors(self._uri):
+            while most is None or len(found) < most:
+                page = client.search_runs(
+                    [experiment],
+                    f"tags.`mlflow.parentRunId` = '{parent}'",
+                    order_by=by,
+                    max_results=_PAGE if most is None else min(most - len(found), _PAGE),
+                    page_token=token,
+                )
+                found += [_child(run) for run in page]
+                token = page.token
+                if not token:
+                    break
+        return tuple(found)
+
+    def child(self, run_id: str) -> Child | None:
+        """One run; None where the store does not have it."""
+        from mlflow.exceptions import MlflowException
+
+        client = open_client(self._uri, create=False)
+        with store_errors(self._uri):
+            try:
+                return _child(client.get_run(run_id))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+        return None
+
+    def tagged(self, key: str, value: str) -> str | None:
+        """The id of the first run with this tag; None where there is none."""
+        client = open_client(self._uri)
         experiment = experiment_id(client, self._uri, self._experiment, self._artifacts)
         with store_errors(self._uri):
             found = client.search_runs(
-                [experiment],
-                f"tags.`mlflow.parentRunId` = '{parent}'",
-                order_by=["attributes.start_time ASC"],
-                max_results=10_000,
+                [experiment], f"tags.`{key}` = '{value}'", order_by=["attributes.start_time ASC"], max_results=1
             )
-        return tuple(
-            Child(
-                run_id=run.info.run_id,
-                name=run.info.run_name,
-                status=run.info.status,
-                overrides=run.data.tags.get(OVERRIDES_TAG, ""),
-                metrics={key: value for key, value in run.data.metrics.items() if not key.startswith(PREFIX)},
-            )
-            for run in found
-        )
+        return str(found[0].info.run_id) if found else None
 
     def where(self, run_id: str) -> str:
         """Say which experiment, and what shows it."""
         return f"make ui (of {redacted(self._uri)}), experiment {self._experiment!r}, run {run_id}"
+
+
+def _child(run: Run) -> Child:
+    tags = run.data.tags
+    number = tags.get(TRIAL_TAG, "")
+    return Child(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        status=run.info.status,
+        overrides=tags.get(OVERRIDES_TAG, ""),
+        metrics={key: value for key, value in run.data.metrics.items() if not key.startswith(PREFIX)},
+        state=tags.get(STATE_TAG, ""),
+        trial=int(number) if number.isdigit() else None,
+        params=run.data.params,
+    )

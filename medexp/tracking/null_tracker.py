@@ -10,7 +10,8 @@ from pathlib import Path
 from medexp.tracking.base import Child
 from medexp.tracking.entry import Entry
 from medexp.tracking.journalled_run import JournalledRun
-from medexp.tracking.recording import resume_run, start_run
+from medexp.tracking.recording import adopt_run, resume_run, start_run
+from medexp.types import Objective
 
 
 class NullTracker:
@@ -26,9 +27,21 @@ class NullTracker:
         """Open the run in `folder` again (TrackingError: it cannot be)."""
         return resume_run(NullStore(), folder, monitor_every=None)
 
-    def children(self, parent: str) -> tuple[Child, ...]:
+    def adopt(self, run_id: str, *, below: Path) -> AbstractContextManager[JournalledRun]:
+        """Open the run of another process in `below`/<run id> (LiveError: that one works on it here)."""
+        return adopt_run(NullStore(), run_id, below=below, monitor_every=None)
+
+    def children(self, parent: str, *, best: Objective | None = None, most: int | None = None) -> tuple[Child, ...]:
         """None are remembered."""
         return ()
+
+    def child(self, run_id: str) -> Child | None:
+        """None is remembered."""
+        return None
+
+    def tagged(self, key: str, value: str) -> str | None:
+        """None is remembered."""
+        return None
 
     def where(self, run_id: str) -> str:
         """Say that it is in its folder only."""
@@ -43,6 +56,10 @@ class NullStore:
     def status(self, run_id: str) -> str:
         """Whatever the journal says."""
         return "RUNNING"
+
+    def recorded(self, run_id: str) -> Sequence[Entry]:
+        """Nothing."""
+        return ()
 
     def send(self, run_id: str, entries: Sequence[Entry], folder: Path) -> str | None:
         """Forget."""

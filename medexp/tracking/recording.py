@@ -9,8 +9,8 @@ from pathlib import Path
 
 from medexp.errors import TrackingError
 from medexp.tracking.base import Store
-from medexp.tracking.entry import STATUS, Entry
-from medexp.tracking.journal import Journal
+from medexp.tracking.entry import METRICS, STATUS, Entry
+from medexp.tracking.journal import JOURNAL, Journal
 from medexp.tracking.journalled_run import JournalledRun
 from medexp.tracking.lock import locked
 from medexp.tracking.sender import Sender
@@ -62,10 +62,20 @@ def resume_run(store: Store, folder: Path, *, monitor_every: float | None) -> It
             yield run
 
 
-def _check(journal: Journal, store: Store) -> None:
+def _has(journal: Journal, entry: Entry) -> bool:
+    if entry.kind == METRICS:
+        return all(entry.data["step"] in journal.steps(name) for name in entry.data["metrics"])
+    return all(key in journal.params for key in entry.data["params"])
+
+
+def _check_option(journal: Journal, store: Store) -> None:
     if (journal.store is None) != (store.uri is None):
         option = "none" if journal.store is None else "mlflow"
         raise TrackingError(f"Run {journal.run_id} was recorded otherwise. Override: logger={option}")
+
+
+def _check(journal: Journal, store: Store) -> None:
+    _check_option(journal, store)
     if journal.status == "FINISHED":
         raise TrackingError(f"The run is finished, there is nothing to resume. Received: resume={journal.folder}")
     try:
@@ -78,6 +88,38 @@ def _check(journal: Journal, store: Store) -> None:
         ) from error
     if status == "FINISHED":
         raise TrackingError(f"The run is finished in {store.uri}, there is nothing to resume: {journal.run_id}")
+
+
+@contextmanager
+def adopt_run(store: Store, run_id: str, *, below: Path, monitor_every: float | None) -> Iterator[JournalledRun]:
+    """Record more of a run that another process made, in the folder `below`/`run_id` of this machine.
+
+    What the store has and the journal of this machine has not is written to that first: a metric that was recorded
+    elsewhere is not recorded again.
+
+    Raises:
+        TrackingError: see `medexp.tracking.base.Tracker.adopt`.
+    """
+    folder = below / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrackingError(f"The run's folder cannot be made ({error.strerror}). Received: {folder}") from error
+    with locked(folder):
+        known = store.recorded(run_id)
+        here = (folder / JOURNAL).is_file()
+        journal = Journal(folder, head=None if here else {"run_id": run_id, "store": store.uri})
+        try:
+            _check_option(journal, store)
+            for entry in known:
+                if not _has(journal, entry):
+                    journal.append(entry, durable=False)
+            journal.append(Entry(STATUS, {"status": "RUNNING"}))
+        except BaseException:
+            journal.close()
+            raise
+        with _recorded(journal, store, monitor_every=monitor_every) as run:
+            yield run
 
 
 @contextmanager
