@@ -46,10 +46,8 @@ def load_backend(backend: str, native_log: Path, *, cpus: int = 1) -> None:
             f"The backend cannot be imported ({error}). Received: runtime.backend={backend}. "
             "Install it, or use runtime.backend=tensorflow"
         ) from error
-    if (
-        not gc.get_freeze_count()
-    ):  # what was imported stays: to look through all of it takes most of a second, each time
-        gc.freeze()
+    if not gc.get_freeze_count():
+        gc.freeze()  # what was imported stays: looking through it takes `clear_session` most of a second
     if keras.backend.backend() != backend:
         raise ConfigError(
             f"Keras runs on {keras.backend.backend()} in this process and cannot change. "
