@@ -31,12 +31,12 @@ def check_options(
     problems = []
     for key, value in options.items():
         if not known:
-            problems.append(f"{path}.{key}: {of} has no options. Received: {value!r}. Override: {path}={{}}")
+            problems.append(f"{path}.{key}: {of} has no options. Received: {value!r}. Override: ~{path}.{key}")
         elif key not in known:
-            problems.append(f"{path}: {unknown(f'option of {of}', key, known)}")
+            problems.append(f"{path}: {unknown(f'option of {of}', key, known)} Override: ~{path}.{key}")
         elif not any(_fits(value, kind) for kind in known[key]):
             names = " or ".join("null" if kind is NoneType else kind.__name__ for kind in known[key])
-            problems.append(f"{path}.{key}: should be {names}. Received: {value!r}.")
+            problems.append(f"{path}.{key}: should be {names}. Received: {value!r}. Override: {path}.{key}=...")
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -29,14 +29,18 @@ _KINDS: dict[str, type[BasePruner]] = {
     "none": NopPruner,
 }
 PRUNERS = tuple(_KINDS)
-_DEFAULTS: dict[str, dict[str, Any]] = {"percentile": {"percentile": 25.0}}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "median": {"n_warmup_steps": 2},
+    "percentile": {"percentile": 25.0, "n_warmup_steps": 2},
+}
 
 
 def pruner(name: str, options: Mapping[str, Any]) -> BasePruner:
     """Return the pruner.
 
-    `percentile` keeps the best quarter unless `percentile` says how many in a hundred; `hyperband` takes the longest
-    course of its first trial for the whole, unless `max_resource` says how many epochs there are.
+    `median` and `percentile` leave the first two steps alone unless `n_warmup_steps` says how many: they mean little.
+    `percentile` keeps the best quarter unless `percentile` says how many in a hundred. `hyperband` takes the course of
+    the first trials that are done for the whole, unless `max_resource` says how many steps there are.
 
     Args:
         name: one of `PRUNERS`.

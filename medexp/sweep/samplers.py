@@ -108,7 +108,7 @@ def sampler(name: str, options: Mapping[str, Any], *, seed: int, space: Space, i
     own: dict[str, Any] = {"seed": _mixed(seed, index)}
     make: Callable[..., BaseSampler] = _KINDS[name]
     if name == "tpe" and space.condition is not None:
-        own["group"] = True  # parameters that stand together in some trials are modelled together
+        own |= {"group": True, "multivariate": True}  # what stands together in some trials is modelled together
     elif name == "qmc":
         own = {"scramble": True, "seed": seed}  # one sequence for all trials: each takes its own point of it
         make = _qmc(space, index)
