@@ -5,8 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,7 @@ def score(overrides: tuple[str, ...], epoch: int) -> float:
 def job(storage: str, study: str, number: int, folder: Path, pause: float) -> None:
     """Train and tell, and write down beside the study what was done."""
     with attach(storage, study, number, make_pruner=toy_pruner, timing=TIMING, patience=30) as trial:
-        _note(folder / "began", f"{trial.index} {number}")
+        _note(folder / "diary", f"began {trial.index} {number}")
         trial.began(f"run-{number}", folder)
         for epoch in range(EPOCHS):
             time.sleep(pause)
@@ -130,18 +129,19 @@ def job(storage: str, study: str, number: int, folder: Path, pause: float) -> No
         else:
             trial.complete([value])
         if not trial.over:
-            _note(folder / "told", f"{trial.index} {number}")
+            _note(folder / "diary", f"told {trial.index} {number}")
 
 
 def sweeper(plan: Plan, slots: int, pause: float) -> None:
     """Keep `slots` jobs busy until the study has all its trials. The jobs outlive it."""
+    os.setpgid(0, 0)
     study = open_toy(plan)
     running: dict[Any, Order] = {}
     while True:
         for process in [p for p in running if p.exitcode is not None]:
             study.ended(running.pop(process).number, error=f"exit {process.exitcode}", killed=process.exitcode != 0)
         study.reap()
-        while len(running) < slots and (order := study.ask()) is not None:
+        while len(running) + study.orphans() < slots and (order := study.ask()) is not None:
             process = FORK.Process(
                 target=job, args=(plan.storage, plan.name, order.number, plan.folder, pause), daemon=False
             )
@@ -150,34 +150,21 @@ def sweeper(plan: Plan, slots: int, pause: float) -> None:
             running[process] = order
         if not running and not study.unfinished():
             os._exit(0)
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
-@dataclass
-class Diary:
-    """What the jobs wrote down."""
-
-    began: Counter[int] = field(default_factory=Counter)
-    told: Counter[int] = field(default_factory=Counter)
-    numbers: set[int] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, folder: Path) -> Diary:
-        diary = cls()
-        for name, counter in (("began", diary.began), ("told", diary.told)):
-            for line in (folder / name).read_text().splitlines() if (folder / name).exists() else []:
-                index, number = map(int, line.split())
-                counter[index] += 1
-                if name == "told":
-                    diary.numbers.add(number)
-        return diary
+def diary(folder: Path) -> list[tuple[str, int, int]]:
+    """What the jobs wrote down, in order: what, index, number."""
+    lines = (folder / "diary").read_text().splitlines()
+    return [(what, int(index), int(number)) for what, index, number in map(str.split, lines)]
 
 
 def pids(folder: Path) -> list[int]:
+    """The processes of jobs, as they were started."""
     file = folder / "pids"
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
 def _note(file: Path, line: str) -> None:
     with file.open("a") as opened:
-        opened.write(line + "\n")
+        opened.write(line + "\n")  # one write: whole or not at all

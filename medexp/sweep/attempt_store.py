@@ -44,7 +44,7 @@ class AttemptStore:
 
     def create_first(self, lease: Lease) -> FrozenTrial:
         """Create the first attempt at a new trial; nothing is chosen yet."""
-        return self._create({ATTRIBUTE: lease.attribute()})
+        return self._create(_leased(lease))
 
     def create_retry(self, trial: Attempts, lease: Lease, *, resumable: bool) -> FrozenTrial:
         """Create another attempt at `trial`, with what was chosen for it, if it was.
@@ -59,7 +59,7 @@ class AttemptStore:
         attributes |= {
             names.RETRY_OF: last.number,
             names.FIRST: trial.all[0].number,
-            ATTRIBUTE: lease.attribute(),
+            **_leased(lease),
         }
         system = last.system_attrs
         if names.OVERRIDES not in last.user_attrs:
@@ -100,7 +100,7 @@ class AttemptStore:
                 return False
         except UpdateFinishedTrialError:
             return False
-        return self.set(attempt, ATTRIBUTE, lease.attribute())
+        return all(self.set(attempt, key, value) for key, value in _leased(lease).items())
 
     def _create(
         self,
@@ -124,3 +124,7 @@ class AttemptStore:
             intermediate_values=dict(reports or {}),
         )
         return self._storage.get_trial(self._storage.create_new_trial(self._study_id, template))
+
+
+def _leased(lease: Lease) -> dict[str, Any]:
+    return {ATTRIBUTE: lease.attribute(), names.SWEEPER: lease.attribute()}

@@ -16,6 +16,7 @@ VOID = "void"  # a retry that lost: another was first, or the attempt before liv
 SURPLUS = "surplus"  # begun beyond n_trials; begun again once n_trials allows it
 OVERRIDES = "overrides"  # what the sampler chose; absent while it has not
 ERROR = "error"  # why the job failed for good
+SWEEPER = "sweeper"  # the lease of who asked, which stays when the job takes over
 RUN_ID = "run_id"
 RUN_DIR = "run_dir"
 EPOCHS = "epochs"

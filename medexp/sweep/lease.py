@@ -57,10 +57,10 @@ class Lease:
         return cls(platform.node(), boot(), pid, started(pid) or 0, time.time(), uuid.uuid4().hex)
 
     @classmethod
-    def read(cls, attributes: Mapping[str, Any]) -> Lease | None:
+    def read(cls, attributes: Mapping[str, Any], key: str = ATTRIBUTE) -> Lease | None:
         """The lease among a trial's attributes; None where there is none that can be read."""
         try:
-            return cls(**attributes[ATTRIBUTE])
+            return cls(**attributes[key])
         except (KeyError, TypeError):
             return None
 
@@ -71,6 +71,16 @@ class Lease:
     def ended(self, state: State) -> Lease:
         """The same lease, given up: whoever comes next takes the trial."""
         return replace(self, state=state)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is of this machine, since its last start."""
+        return self.host == platform.node() and self.boot == boot()
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process is there; to be asked of this machine only."""
+        return started(self.pid) == self.started
 
     def attribute(self) -> dict[str, Any]:
         """The lease as it is stored."""
@@ -98,8 +108,8 @@ class Watch:
         """
         if lease is not None and lease.state != "held":
             return True
-        if lease is not None and lease.host == platform.node() and lease.boot == boot():
-            return started(lease.pid) != lease.started
+        if lease is not None and lease.is_here:
+            return not lease.lives
         now = self.clock()
         before, since = self._seen.setdefault(trial, (lease, now))
         if before != lease:

@@ -117,22 +117,29 @@ def _database(text: str, *, create: bool) -> BaseStorage:
 
 
 def _lock_before_reading(engine: Engine) -> None:
-    """Begin every transaction of SQLite as a writer.
+    """Let SQLite lock what Optuna asks to be locked.
 
-    Optuna reads a trial's state and then changes it, and counts trials to number a new one. The row locks that it
-    asks for do not exist in SQLite: two processes would both end a trial, or both get its number.
+    Optuna reads a trial's state to change it, and counts trials to number a new one, with row locks that SQLite does
+    not have: two processes would both end a trial, or both get its number. Here such a transaction begins as a
+    writer's. What only reads does not wait for writers (write-ahead log).
     """
     from sqlalchemy import event
+    from sqlalchemy.sql import Select
 
-    engine.dispose()  # connections made before this is listened for
+    engine.dispose()  # of connections made before this is listened for
 
     @event.listens_for(engine, "connect")
-    def _no_implicit_transactions(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
+    def _set_up(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # Python begins no transaction by itself
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    @event.listens_for(engine, "before_execute")
+    def _begin(connection: Any, statement: Any, *rest: Any) -> None:
+        raw = connection.connection.dbapi_connection
+        reads = isinstance(statement, Select) and statement._for_update_arg is None
+        if not reads and not raw.in_transaction:
+            raw.execute("BEGIN IMMEDIATE")
 
 
 def _connect_args(text: str) -> dict[str, Any]:

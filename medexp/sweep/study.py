@@ -162,6 +162,14 @@ class SharedStudy:
         ended = sum(record.ended for record in self.records() if record.index < self.plan.n_trials)
         return self.plan.n_trials - ended
 
+    def orphans(self) -> int:
+        """Return how many jobs run on this machine whose sweeper was killed.
+
+        They tell their own result; but they take up slots of a sweeper that goes on.
+        """
+        with storage_errors(self.plan.storage):
+            return sum(map(_is_orphan, (trial.last for trial in self._store.attempts())))
+
     def ended(self, number: int, *, error: str | None, killed: bool) -> None:
         """Hear that the job of attempt `number` is over. Nothing happens where it told its result, as it should.
 
@@ -311,6 +319,19 @@ class SharedStudy:
             attempt = self._store.numbered(number)
             lease = Lease.read(attempt.user_attrs) or Lease.of(os.getpid())
             self._store.set(attempt, ATTRIBUTE, lease.ended(state).attribute())
+
+
+def _is_orphan(attempt: FrozenTrial) -> bool:
+    job, sweeper = Lease.read(attempt.user_attrs), Lease.read(attempt.user_attrs, names.SWEEPER)
+    return (
+        attempt.state == TrialState.RUNNING
+        and job is not None
+        and sweeper is not None
+        and job.is_here
+        and job.lives
+        and sweeper.is_here
+        and not sweeper.lives
+    )
 
 
 def _folder(attempt: FrozenTrial) -> Path | None:
