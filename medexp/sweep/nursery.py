@@ -17,7 +17,7 @@ from typing import NoReturn
 from medexp.errors import MedexpError
 from medexp.sweep.fresh import adopt_orphans, forget_parent, start_afresh
 from medexp.sweep.killed import STOPPED
-from medexp.sweep.wire import Birth, Born, Close, Failed, Gone, NurseryLost, NurseryUp, Started, Unborn, Wire
+from medexp.sweep.wire import Birth, Born, Close, Failed, Gone, Message, NurseryLost, NurseryUp, Started, Unborn, Wire
 
 Job = Callable[[int, tuple[str, ...]], object]
 MOST_DEATHS = 3  # of nurseries in a row that have not made a single process
@@ -42,18 +42,19 @@ class Nursery:
     """
 
     def __init__(self, job: Job, *, warm: Callable[[], object]) -> None:
-        self.wire, other = Wire.pair()
+        self._wire, other = Wire.pair()
         sys.stdout.flush()
         sys.stderr.flush()
         self._pid = os.fork()
         if self._pid == 0:
             try:
-                self.wire.close()
+                self._wire.close()
                 _keep(other, job, warm)
             finally:
                 os._exit(1)
         other.close()
         self._ended = False
+        self._nursery: int | None = None
 
     @property
     def kept(self) -> bool:
@@ -62,18 +63,32 @@ class Nursery:
             self._ended = os.waitpid(self._pid, os.WNOHANG)[0] != 0
         return not self._ended
 
-    def close(self, *, pid: int | None) -> None:
-        """Make no further process; wait shortly for both to end, as they do at once unless a trial still runs.
+    def bear(self, birth: Birth) -> None:
+        """Ask for the process of a trial; what becomes of it is heard by `hear`."""
+        self._wire.send(birth)
 
-        Args:
-            pid: of the nursery, as it was told last; it may be in the middle of importing.
+    def hear(self, seconds: float) -> Message | None:
+        """Wait for news so long; None when there are none.
+
+        Raises:
+            EOFError: nobody is there any more to tell some.
         """
-        self.wire.send(Close())
-        self.wire.close()
-        if pid is not None:
+        message = self._wire.receive(seconds)
+        if isinstance(message, NurseryUp):
+            self._nursery = message.pid
+        return message
+
+    def close(self, *, seconds: float = _LEAVE_SECONDS) -> None:
+        """Make no further process; wait at most so long for both to end, as they do at once unless a trial runs."""
+        with suppress(EOFError):
+            while self.hear(0.0) is not None:
+                pass
+        self._wire.send(Close())
+        self._wire.close()
+        if self._nursery is not None:  # it may be in the middle of importing
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        limit = time.monotonic() + _LEAVE_SECONDS
+                os.kill(self._nursery, signal.SIGKILL)
+        limit = time.monotonic() + seconds
         while self.kept and time.monotonic() < limit:
             time.sleep(0.005)
 

@@ -15,7 +15,7 @@ from medexp.sweep.jobs import Ended
 from medexp.sweep.killed import memory_kills, was_killed, why_ended
 from medexp.sweep.nursery import Nursery
 from medexp.sweep.shares import shares
-from medexp.sweep.wire import Birth, Born, Failed, Gone, Message, NurseryLost, NurseryUp, Started, Unborn
+from medexp.sweep.wire import Birth, Born, Failed, Gone, Message, NurseryLost, Started, Unborn
 
 _LOOK_SECONDS = 1.0  # how often somebody looks whether the keeper is still there
 _GIVEN_UP = (
@@ -58,7 +58,6 @@ class LocalProcesses:
         self._shares = shares(slots, cores=sorted(os.sched_getaffinity(0)), environment=os.environ)
         self._running: dict[int, _Running] = {}
         self._ended: list[Ended] = []
-        self._nursery_pid: int | None = None
         self._given_up: str | None = None
         self._stopping = False
 
@@ -78,7 +77,7 @@ class LocalProcesses:
         slot = next(slot for slot in range(self.slots) if slot not in taken)
         share = self._shares[slot]
         self._running[number] = _Running(slot, memory_kills())
-        self._nursery.wire.send(
+        self._nursery.bear(
             Birth(number, tuple(overrides), self._log(number), share.cores, {**self._environment, **share.environment})
         )
 
@@ -110,7 +109,10 @@ class LocalProcesses:
 
     def close(self) -> None:
         """Start no further trial. Those that run go on."""
-        self._nursery.close(pid=self._nursery_pid)
+        if self._running:
+            self._nursery.close(seconds=0.0)
+        else:
+            self._nursery.close()
 
     def _log(self, number: int) -> Path:
         return self._logs / f"{number}.log"
@@ -124,10 +126,10 @@ class LocalProcesses:
     def _hear(self, seconds: float) -> None:
         """Take in all messages that are there; wait for the first one so long."""
         try:
-            message = self._nursery.wire.receive(seconds)
+            message = self._nursery.hear(seconds)
             while message is not None:
                 self._take(message)
-                message = self._nursery.wire.receive(0.0)
+                message = self._nursery.hear(0.0)
         except EOFError:
             raise TrainingError(_NO_KEEPER) from None
 
@@ -148,8 +150,6 @@ class LocalProcesses:
                 self._lose(number, f"no process could be made for it: {reason}")
             case Gone(pid, status):
                 self._bury(pid, status)
-            case NurseryUp(pid):
-                self._nursery_pid = pid
             case NurseryLost(status, given_up):
                 why = why_ended(status, out_of_memory=False) or ""
                 for number in [number for number, running in self._running.items() if running.pid is None]:

@@ -235,16 +235,18 @@ def test_sigterm_stops_the_trials_at_once(tmp_path: Path) -> None:
 
 
 def test_after_sigkill_the_same_command_ends_with_the_same_trials_and_runs_none_twice(tmp_path: Path) -> None:
-    with program(tmp_path, n_trials=6, slots=2, pause=0.3) as sweep:
-        begun(tmp_path, 3)
+    with program(tmp_path, n_trials=6, slots=2, pause=1) as sweep:
+        begun(tmp_path, 2)
         sweep.kill()
         sweep.wait()
     with program(tmp_path, n_trials=6, slots=2, pause=0.05) as sweep:
         output, _ = sweep.communicate(timeout=30)
     assert sweep.returncode == 0, output
+    assert "2 trials that were begun before still run here: their slots are left to them" in output
     assert "Outcome(stopped='done'" in output
-    told = [index for what, index, _ in diary(tmp_path) if what == "told"]
-    assert sorted(told) == list(range(6))
+    entries = diary(tmp_path)
+    assert sorted(index for what, index, _ in entries if what == "told") == list(range(6))
+    assert {index for what, index, _ in entries[:3]} == {0, 1}  # with both slots taken, none began beside them
 
 
 def sweep_again(folder: Path, n_trials: int) -> list[str]:

@@ -129,10 +129,10 @@ def test_running_trials_survive_the_nursery_and_a_new_one_makes_the_next(tmp_pat
     with processes(job, tmp_path, slots=2) as jobs:
         jobs.start(0, [])
         started(jobs, tmp_path, 0)
-        first = jobs._nursery_pid
+        first = jobs._nursery._nursery
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: jobs.poll(0) or jobs._nursery_pid != first, seconds=10, what="a new nursery")
+        wait_until(lambda: jobs.poll(0) or jobs._nursery._nursery != first, seconds=10, what="a new nursery")
         jobs.start(5, [])
         both = ended(jobs, 2)
     assert both[0] == Ended(0, ok=True)
@@ -147,7 +147,7 @@ def test_a_trial_that_a_killed_nursery_was_to_start_is_given_back_and_not_run_by
     with processes(job, tmp_path, warm=lambda: time.sleep(1)) as jobs:
         jobs.poll(0.2)
         jobs.start(0, [])
-        os.kill(jobs._nursery_pid or 0, signal.SIGKILL)
+        os.kill(jobs._nursery._nursery or 0, signal.SIGKILL)
         lost = ended(jobs)[0]
         jobs.start(1, [])
         assert ended(jobs)[1].ok
