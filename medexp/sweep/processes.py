@@ -20,11 +20,10 @@ from medexp.sweep.wire import Birth, Born, Failed, Gone, Message, NurseryLost, S
 _LOOK_SECONDS = 1.0  # how often somebody looks whether the keeper is still there
 _GIVEN_UP = (
     "The process that starts trials is killed again and again while it imports the frameworks ({why}). "
-    "Trials that run go on. Free memory, and give the same command again"
+    "Free memory, and give the same command again: it goes on with the study"
 )
 _NO_KEEPER = (
-    "The process that looks after the trials was killed. Those that run go on, and tell their results themselves. "
-    "Give the same command again: it goes on with the study"
+    "The process that looks after the trials was killed. Give the same command again: it goes on with the study"
 )
 
 
@@ -72,7 +71,8 @@ class LocalProcesses:
         Raises:
             TrainingError: no process can be started any more.
         """
-        self._check()
+        if self._given_up is not None or not self._nursery.kept:
+            raise TrainingError(self._given_up or _NO_KEEPER)
         taken = {running.slot for running in self._running.values()}
         slot = next(slot for slot in range(self.slots) if slot not in taken)
         share = self._shares[slot]
@@ -118,20 +118,19 @@ class LocalProcesses:
         return self._logs / f"{number}.log"
 
     def _check(self) -> None:
-        if self._given_up is not None and not self._running:
-            raise TrainingError(self._given_up)
+        """Raise, once all was heard that there was to hear, if there will be no more."""
         if not self._nursery.kept:
-            raise TrainingError(_NO_KEEPER)
+            self._hear(0.0)
+        if not self._ended and (not self._nursery.kept or (self._given_up is not None and not self._running)):
+            raise TrainingError(self._given_up or _NO_KEEPER)
 
     def _hear(self, seconds: float) -> None:
         """Take in all messages that are there; wait for the first one so long."""
-        try:
+        with suppress(EOFError):
             message = self._nursery.hear(seconds)
             while message is not None:
                 self._take(message)
                 message = self._nursery.hear(0.0)
-        except EOFError:
-            raise TrainingError(_NO_KEEPER) from None
 
     def _take(self, message: Message) -> None:
         match message:
