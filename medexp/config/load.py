@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
 from medexp.config.schema import AugmentedDataConfig, SearchConfig, TrainConfig
-from medexp.config.schema_scripts import AuditScriptConfig, PromoteConfig, ReproduceConfig, SyncConfig
+from medexp.config.schema_scripts import AuditScriptConfig, CompareConfig, PromoteConfig, ReproduceConfig, SyncConfig
 from medexp.errors import ConfigError
 
 Typed = TypeVar("Typed", bound=BaseModel)
@@ -47,6 +47,11 @@ def load_search(cfg: DictConfig) -> SearchConfig:
 def load_promote(cfg: DictConfig) -> PromoteConfig:
     """Return the configuration of `scripts/promote.py`, typed and checked (ConfigError lists every problem)."""
     return _load_shell(cfg, PromoteConfig, [str(key) for key in cfg if key != "hydra"])
+
+
+def load_compare(cfg: DictConfig) -> CompareConfig:
+    """Return the configuration of `scripts/compare.py`, typed and checked."""
+    return _load_shell(cfg, CompareConfig, [str(key) for key in cfg if key != "hydra"])
 
 
 def load_reproduce(cfg: DictConfig) -> ReproduceConfig:

@@ -1,4 +1,4 @@
-"""Command lines that name a run: `resume=<run>` and `reproduce.py <run>` as Hydra wants them."""
+"""Command lines that name a run or a sweep, as Hydra wants them."""
 
 from __future__ import annotations
 
@@ -59,6 +59,23 @@ def expand_run(arguments: Sequence[str]) -> list[str]:
         f"run={_quoted(item)}" if item in alone else _for_hydra(item, overrides, key="run")  # one positional at most
         for item in arguments
     ]
+
+
+def expand_sweep(arguments: Sequence[str]) -> list[str]:
+    """Return the command line of `scripts/compare.py`, the sweep written as `sweep=` and quoted: 12e4 is no number.
+
+    Raises:
+        ConfigError: several sweeps are named.
+    """
+    overrides, _ = _parsed(arguments)
+    alone = [item for item in overrides if "=" not in item]
+    named = [item for item in overrides if item in alone or _key(item) == "sweep"]
+    if len(named) > 1:
+        raise _error([f"sweep: names one sweep. Received: {' '.join(named)}."])
+    if not named or (named[0] not in alone and _value(named[0]).lower() in _NOTHING):
+        return list(arguments)
+    quoted = f"sweep={_quoted(named[0] if named[0] in alone else _value(named[0]))}"
+    return [quoted if item == named[0] else item for item in arguments]
 
 
 def _error(problems: Sequence[str]) -> ConfigError:

@@ -1,4 +1,4 @@
-"""The typed shells of the small scripts: promote, reproduce, sync and audit."""
+"""The typed shells of the small scripts: promote, compare, reproduce, sync and audit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from medexp.config.schema import (
     Node,
     ObjectiveConfig,
     PathsConfig,
+    Positive,
     RuntimeConfig,
     Shell,
     TrackingConfig,
@@ -44,6 +45,28 @@ class PromoteConfig(Shell):
     def _one_selection(self) -> PromoteConfig:
         if self.run is not None and self.sweep is not None:
             raise ValueError("run and sweep exclude each other: name a run, or take the best of a sweep")
+        return self
+
+
+class CompareConfig(Shell):
+    """Everything that `scripts/compare.py` takes."""
+
+    sweep: Name | None
+    top: Positive
+    metric: Name | None
+    mode: Literal["max", "min"] | None
+    storage: str | None
+    tracking: StoreConfig
+    paths: PathsConfig
+
+    @model_validator(mode="after")
+    def _sorts(self) -> CompareConfig:
+        if self.metric is None and self.mode is not None:
+            raise ValueError("mode has no effect without a metric. Override: metric=val_auc")
+        if self.metric is not None and self.mode is None:
+            raise ValueError(f"is a large {self.metric} good? Override: mode=max, or mode=min")
+        if self.metric is not None and self.metric.startswith("test_"):
+            raise ValueError(f"the test set must not select: {self.metric} becomes val_{self.metric[5:]}")
         return self
 
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from medexp.errors import MedexpError, TrackingError
 from medexp.logs import run_log
+from medexp.redact import redact
 from medexp.sweep.claim import Attributes, Claim, wait_for
 from medexp.sweep.lease import Timing
 from medexp.sweep.plan import Plan
 from medexp.sweep.records import Record
 from medexp.sweep.retrain import retrain_command
+from medexp.sweep.stored import ABOUT, about
 from medexp.sweep.trial_table import TrialTable, best_so_far
 from medexp.tracking.base import Run, Tracker
 from medexp.tracking.killable import killable
@@ -169,7 +171,7 @@ def open_parent(
             run_id = wait_for(study, PARENT, claim=claim, seconds=patience)
         run: Run | None = None
         if claim.held:
-            run_id, run = _opened(tracker, study, plan, stack, name=name, below=below, tags=tags)
+            run_id, run = _opened(tracker, study, plan, stack, name=name, below=below, fixed=fixed, tags=tags)
         assert run_id is not None
         parent = Parent(run_id, folder=below / run_id, plan=plan, fixed=fixed, tracker=tracker)
         parent.run = run
@@ -206,6 +208,7 @@ def _opened(
     *,
     name: str,
     below: Path,
+    fixed: Sequence[str],
     tags: Mapping[str, str],
 ) -> tuple[str, Run | None]:
     """Open the parent run, or make it; the caller holds the claim. No run where a process of this machine works on it.
@@ -213,6 +216,9 @@ def _opened(
     A sweeper that was killed between making the run and storing its id leaves one that is found by its tag.
     """
     run_id: str | None = study.user_attr(PARENT)
+    known = about(plan.objectives, [redact(item) for item in fixed], max_retry=plan.max_retry)
+    if study.user_attr(ABOUT) != known:
+        study.set_user_attr(ABOUT, known)
     key = study.user_attr(KEY)
     if key is None:
         key = uuid.uuid4().hex

@@ -34,6 +34,7 @@ class Child:
         state: COMPLETE, PRUNED or FAIL, where it is a trial that has told its result; else empty.
         trial: its number in the study; None where it is no trial.
         params: its configuration.
+        study: the name of its study; empty where it has none.
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class Child:
     state: str = ""
     trial: int | None = None
     params: Mapping[str, str] = field(default_factory=dict)
+    study: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from medexp.tracking.journalled_run import JournalledRun
 from medexp.tracking.mlflow_store import MlflowStore
 from medexp.tracking.recording import adopt_run, resume_run, start_run
 from medexp.tracking.store import experiment_id, open_client, redacted, store_errors
+from medexp.tracking.sweeps import STUDY
 from medexp.tracking.system_metrics import PREFIX
 from medexp.types import Objective
 
@@ -135,4 +136,5 @@ def _child(run: Run) -> Child:
         state=tags.get(STATE_TAG, ""),
         trial=int(number) if number.isdigit() else None,
         params=run.data.params,
+        study=tags.get(STUDY, ""),
     )

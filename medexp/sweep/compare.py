@@ -1,0 +1,166 @@
+"""What `scripts/compare.py` does."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medexp.console import wide_console
+from medexp.errors import ConfigError, MedexpError, TrackingError
+from medexp.redact import redact
+from medexp.sweep.leaderboard import Leaderboard, print_leaderboard
+from medexp.sweep.stored import JOURNAL, StoredStudy, read_study, studies_of
+from medexp.sweep.trial_table import TrialTable
+from medexp.tracking.base import Child, Sweep, Tracker
+from medexp.tracking.mlflow_tracker import MlflowTracker
+from medexp.tracking.sweeps import find_sweep, latest_sweeps
+from medexp.types import Objective
+
+logger = logging.getLogger(__name__)
+STORAGE = "MEDEXP_SWEEP_STORAGE"  # an environment variable: a storage whose password no command line shows
+_MOST = 1000  # runs whose metrics are read
+_STATES = ("complete", "pruned", "failed")
+
+
+def compare(
+    *,
+    uri: str,
+    experiment: str,
+    outputs: Path,
+    sweep: str | None,
+    storage: str | None,
+    objective: Objective | None,
+    top: int,
+) -> Leaderboard:
+    """Print the trials of a sweep, the best first; it may be running. Return all of them.
+
+    What the study's storage says of its trials counts; the store adds the metrics of their runs. Where the storage is
+    not here, the runs alone are compared.
+
+    Args:
+        uri: of the tracking store.
+        experiment: whose sweeps.
+        outputs: where studies are looked for.
+        sweep: id of the parent run, or name of the study, or the beginning of either; None: the latest.
+        storage: of the study; None: as the sweep recorded it.
+        objective: sorts by another metric of the runs; None: as the sweep does.
+        top: how many are shown.
+
+    Raises:
+        MedexpError: there is no such sweep (lists the latest), or nothing says what it is sorted by.
+    """
+    found, study = _found(uri, experiment, outputs, sweep, storage)
+    tracker = MlflowTracker(uri=uri, experiment=experiment, artifacts=str(outputs))
+    objectives = (objective,) if objective is not None else _objectives(found, study)
+    if study is not None and objective is None:
+        children = _children(tracker, found, objectives, most=min(_MOST, len(study.records)))
+        board = Leaderboard.of_records(study.records, objectives, {child.run_id: child for child in children})
+    elif found is not None:
+        board = _of_runs(tracker, found, objectives, top=top)
+    else:
+        raise ConfigError("metric: only runs have other metrics, and none is recorded (logger=none). Remove it")
+    name = study.name if study is not None else (found.study or found.name if found is not None else "")
+    status = f" ({found.status})" if found is not None else ""
+    print_leaderboard(board, top=top, title=f"{name}{status}", hints=_hints(found, study, objectives))
+    if study is None and found is not None and found.study:
+        wide_console().print("  The study's own storage was not read: pruned and waiting trials are as their runs say.")
+    return board
+
+
+def _found(
+    uri: str, experiment: str, outputs: Path, named: str | None, storage: str | None
+) -> tuple[Sweep | None, StoredStudy | None]:
+    """The sweep in the store and its study; one of the two may be missing."""
+    here = studies_of(outputs)
+    try:
+        sweeps = latest_sweeps(uri, experiment)
+    except TrackingError:
+        if not here:
+            raise
+        sweeps = ()
+    try:
+        found = _latest(sweeps, uri) if named is None else find_sweep(named, sweeps, uri=uri)
+    except TrackingError:
+        local = [name for name in here if named is None or name == named or name.startswith(named)]
+        exact = local[:1] if named is None else [name for name in local if name == named] or local
+        if len(exact) != 1:
+            raise
+        return None, read_study(storage or str(outputs / "sweeps" / exact[0] / JOURNAL), exact[0])
+    return found, _study_of(found, outputs, storage)
+
+
+def _latest(sweeps: Sequence[Sweep], uri: str) -> Sweep:
+    if not sweeps:
+        return find_sweep("", sweeps, uri=uri)
+    return sweeps[0]
+
+
+def _study_of(found: Sweep, outputs: Path, storage: str | None) -> StoredStudy | None:
+    """The study of a sweep; None where its storage cannot be reached from here."""
+    if not found.study:
+        return None
+    recorded, secret = found.tags.get("medexp.storage", ""), os.environ.get(STORAGE, "")
+    usual = str(outputs / "sweeps" / found.study / JOURNAL)
+    candidates = [storage] if storage else [secret if redact(secret) == recorded else recorded, usual]
+    reasons = []
+    for candidate in dict.fromkeys(text for text in candidates if text):
+        if redact(candidate) == candidate and "***" in candidate:
+            reasons.append(f"the password of {candidate} is not recorded. Override: storage=...")
+            continue
+        try:
+            return read_study(candidate, found.study)
+        except MedexpError as error:
+            reasons.append(str(error))
+    reason = reasons[0] if reasons else "nobody knows where it is"
+    if storage is not None:
+        raise ConfigError(f"storage: {reason}")
+    logger.warning("the study %s could not be read: %s", found.study, reason)
+    return None
+
+
+def _objectives(found: Sweep | None, study: StoredStudy | None) -> tuple[Objective, ...]:
+    if study is not None and study.objectives:
+        return study.objectives
+    tags: Mapping[str, str] = {} if found is None else found.tags
+    metrics = [metric for metric in tags.get("medexp.objective", "").split(",") if metric]
+    modes = tags.get("medexp.objective_mode", "").split(",")
+    if not metrics or len(modes) != len(metrics):
+        raise ConfigError("metric: the sweep does not say what it is sorted by. Override: metric=val_auc mode=max")
+    return tuple(
+        Objective(metric, "min" if mode == "min" else "max") for metric, mode in zip(metrics, modes, strict=True)
+    )
+
+
+def _children(
+    tracker: Tracker, found: Sweep | None, objectives: Sequence[Objective], *, most: int
+) -> tuple[Child, ...]:
+    """The best runs of the sweep, as many as are shown at most."""
+    if found is None or most < 1:
+        return ()
+    best = Objective(f"best_{objectives[0].metric}", objectives[0].mode)
+    return tracker.children(found.run_id, best=best, most=most)
+
+
+def _of_runs(tracker: Tracker, found: Sweep, objectives: Sequence[Objective], *, top: int) -> Leaderboard:
+    """What the runs say: all of them where there are not too many, else the best, and the counts of the parent."""
+    children = _children(tracker, found, objectives, most=max(_MOST, top))
+    ours = [child for child in children if child.study in ("", found.study)]  # not those that trained the best again
+    counts = {state: int(found.metrics.get(f"trials_{state}", 0)) for state in _STATES}
+    known = len(children) < max(_MOST, top) or sum(counts.values()) <= len(ours)
+    return Leaderboard.of_children(ours, objectives, None if known else counts)
+
+
+def _hints(found: Sweep | None, study: StoredStudy | None, objectives: Sequence[Objective]) -> dict[str, str]:
+    hints = {}
+    command = None if found is None else found.tags.get("medexp.best_command")
+    if study is not None and study.objectives:
+        best = TrialTable.of(study.records, objectives).best if tuple(objectives) == study.objectives else None
+        command = command if best is None else study.command(best)
+    if command:
+        hints["retrain"] = command
+    if found is not None:
+        hints["parent"] = found.run_id
+        hints["promote"] = f"python scripts/promote.py sweep={found.run_id}"
+    return hints
