@@ -44,38 +44,33 @@ def space_of(arguments: Sequence[str], search: SearchConfig, loader: ConfigLoade
         ConfigError: lists every key that cannot be searched, or says why the sampler cannot search the space.
     """
     problems: list[str] = []
-    fixed: dict[str, str] = {}
-    swept: dict[str, Override] = {}
+    found: dict[str, Override] = {}  # in the order of the first mention, which is Hydra's
     for key, text in search.space.items():
         try:
             override = _parse(f"{key}={text}", f"search.space.{key}", loader)
         except ConfigError as error:
             problems.append(str(error))
             continue
-        if override.is_sweep_override():
-            swept[name_of(override)] = override
-        else:
+        found[name_of(override)] = override
+        if not override.is_sweep_override():
             problems.append(
                 f"search.space.{key}: one value leaves nothing to search. Received: {text}. "
                 f"Override: '{key}={text}' on the command line, and none here"
             )
     for argument in arguments:
         override = _parse(argument, argument.partition("=")[0], loader)
-        fixed.pop(name_of(override), None)
-        if override.is_sweep_override():
-            swept[name_of(override)] = override
-        else:
-            swept.pop(name_of(override), None)
-            fixed[name_of(override)] = _fixed(override)
+        found[name_of(override)] = override
     parameters = []
-    for override in swept.values():
-        try:
-            parameters.append(parameter_of(override, search, loader, base))
-        except ConfigError as error:
-            problems.append(str(error))
+    for override in found.values():
+        if override.is_sweep_override():
+            try:
+                parameters.append(parameter_of(override, search, loader, base))
+            except ConfigError as error:
+                problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
-    return Searched(list(fixed.values()), _space(tuple(parameters), search))
+    fixed = [_fixed(override) for override in found.values() if not override.is_sweep_override()]
+    return Searched(fixed, _space(tuple(parameters), search))
 
 
 def _space(parameters: tuple[Parameter, ...], search: SearchConfig) -> Space:

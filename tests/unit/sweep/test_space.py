@@ -94,6 +94,7 @@ def only(line: str) -> Choice | Interval:
         "'seed=int(choice(\"3\",4))'",
         "seed=1,2 model=simple_cnn seed=3,4",
         "seed=1,2 model=simple_cnn,resnet18 seed=3",
+        "seed=3 model=simple_cnn,resnet18 seed=1,2",
         "schedule@other=cosine,constant",
         "",
     ],
