@@ -17,7 +17,7 @@ from medexp.config.load import load, load_reproduce
 from medexp.config.register import CONF, ROOT, register
 from medexp.config.run_argument import expand_resume, expand_run
 from medexp.config.saved import load_saved
-from medexp.config.schema import TrainConfig
+from medexp.config.schema import SweepConfig, TrainConfig
 from medexp.errors import ConfigError
 from medexp.experiment.record import record
 from medexp.tracking.null_tracker import NullTracker
@@ -33,11 +33,11 @@ def _hydra() -> Iterator[None]:
 
 
 def write_run(outputs: Path, *overrides: str, run_id: str = ID) -> tuple[Path, TrainConfig]:
-    """The folder that a run leaves, written by the code that writes it, and its configuration."""
+    """The folder that a run leaves, written by the code that writes it, and its configuration: without a search."""
     config = load(compose("train", overrides=[f"paths.outputs={outputs}", *overrides]))
     with NullTracker().start(config.name, below=outputs / "runs") as run:
         record(config, run, run.folder)
-    return run.folder.rename(outputs / "runs" / run_id), config
+    return run.folder.rename(outputs / "runs" / run_id), config.model_copy(update={"search": None})
 
 
 def read_back(folder: Path, *overrides: str) -> TrainConfig:
@@ -62,6 +62,22 @@ def edit(folder: Path, change: Any) -> None:
 )
 def test_a_run_is_read_back_as_it_was_configured(overrides: tuple[str, ...], tmp_path: Path) -> None:
     folder, config = write_run(tmp_path / "outputs", *overrides)
+    assert read_back(folder) == config
+
+
+def test_a_trial_that_is_trained_by_hand_is_not_told_to_its_study(tmp_path: Path) -> None:
+    trial = (
+        "sweep.parent=abc", "sweep.study=s", "sweep.storage=postgresql://me:secret@host/db", "sweep.trial=3",
+        "sweep.export=false", "sweep.folds=true",
+    )  # fmt: skip
+    folder, _ = write_run(tmp_path / "outputs", *trial)
+    assert "secret" not in (folder / "config.yaml").read_text()
+    assert read_back(folder).sweep == SweepConfig(parent="abc", export=False, folds=True)
+
+
+def test_a_run_of_before_there_were_studies_is_read(tmp_path: Path) -> None:
+    folder, config = write_run(tmp_path / "outputs")
+    edit(folder, lambda saved: saved.update(sweep={"parent": None}))
     assert read_back(folder) == config
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from medexp.errors import DataError
 from medexp.evaluation.predictions import Predictions
 
 
@@ -98,3 +99,23 @@ def test_metadata_stands_beside_each_image_even_under_a_name_that_is_taken(tmp_p
 def test_the_most_probable_grade_is_decided() -> None:
     grades = Predictions("val", ("a",), np.array([2]), np.array([[0.3, 0.3, 0.4]]), ("x", "y", "z"), "ordinal")
     assert grades.decisions({}).tolist() == [2]
+
+
+@pytest.mark.parametrize("names", [("no", "yes"), ("0", "01"), ('a, "b"', "nan")])
+def test_what_was_written_is_read(names: tuple[str, str], tmp_path: Path) -> None:
+    written = predictions(np.array([0.25, 0.75, 0.1], np.float32), names)
+    written.write(tmp_path / "test.csv", thresholds={})
+    read = Predictions.read(tmp_path / "test.csv", "test", class_names=names, task="binary")
+    assert read.keys == written.keys
+    assert read.labels.tolist() == written.labels.tolist()
+    assert read.probabilities.tobytes() == written.probabilities.tobytes()
+    FINDINGS.write(tmp_path / "val.csv", thresholds={"mass": 0.4, "edema": 0.1})
+    again = Predictions.read(tmp_path / "val.csv", "val", class_names=FINDINGS.class_names, task="multilabel")
+    assert again.labels.tolist() == FINDINGS.labels.tolist()
+
+
+def test_predictions_of_other_classes_are_refused(tmp_path: Path) -> None:
+    predictions(np.array([0.25], np.float32)).write(tmp_path / "test.csv", thresholds={})
+    for names in (("no", "maybe"), ("yes", "no", "perhaps")):
+        with pytest.raises(DataError, match=r"cannot be read.*test\.csv"):
+            Predictions.read(tmp_path / "test.csv", "test", class_names=names, task="binary")
