@@ -39,7 +39,7 @@ _KINDS: dict[str, type[BaseSampler]] = {
     "nsga2": NSGAIISampler,
     "gp": GPSampler,
 }
-_NEEDS = {"gp": "torch", "cmaes": "cmaes"}
+_NEEDS = {"gp": ("torch", "greenlet"), "cmaes": ("cmaes",)}
 # Optuna says that these have no effect, or will go.
 _GONE = frozenset(
     {"consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints", "sigma0", "restart_strategy"}
@@ -61,10 +61,9 @@ def check_sampler(name: str, options: Mapping[str, Any], *, space: Space, object
     """
     if name not in SAMPLERS:
         raise ConfigError(f"search.sampler: {unknown('sampler', name, SAMPLERS)}")
-    package = _NEEDS.get(name)
-    if package is not None and importlib.util.find_spec(package) is None:
+    if missing := [package for package in _NEEDS.get(name, ()) if importlib.util.find_spec(package) is None]:
         raise ConfigError(
-            f"search.sampler={name} needs the package {package}, which is not installed: pip install {package}. "
+            f"search.sampler={name} needs what is not installed: pip install {' '.join(missing)}. "
             "Override: search.sampler=tpe"
         )
     if not space.parameters and space.condition is None and name != "grid":

@@ -18,9 +18,11 @@ from medexp.sweep.exhaustive import exhaustive
 from medexp.sweep.samplers import EXHAUSTIVE, SAMPLERS, check_sampler, sampler
 from medexp.sweep.space import Choice, Interval, Space
 
-TORCH = importlib.util.find_spec("torch") is not None
+TORCH = all(importlib.util.find_spec(package) for package in ("torch", "greenlet"))
 HERE = [
-    pytest.param(name, marks=pytest.mark.skipif(name == "gp" and not TORCH, reason="torch is not installed"))
+    pytest.param(
+        name, marks=pytest.mark.skipif(name == "gp" and not TORCH, reason="torch or greenlet is not installed")
+    )
     for name in SAMPLERS
 ]
 MIXED = Space(
@@ -253,10 +255,10 @@ def test_an_option_has_its_effect() -> None:
     assert made._n_startup_trials == 3
 
 
-@pytest.mark.parametrize(("name", "package"), [("gp", "torch"), ("cmaes", "cmaes")])
+@pytest.mark.parametrize(("name", "package"), [("gp", "torch"), ("gp", "greenlet"), ("cmaes", "cmaes")])
 def test_a_missing_package_is_named_at_the_start(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == package else real(wanted))
+    there = set(("torch", "greenlet", "cmaes")) - {package}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: wanted if wanted in there else None)
     with pytest.raises(ConfigError, match=f"pip install {package}.*search.sampler=tpe"):
         check_sampler(name, {}, space=MIXED)
 

@@ -333,15 +333,16 @@ def test_a_condition_may_suggest_what_the_space_does_not_have() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("returned", "said"),
-    [
-        (None, "returns a list of overrides"),
-        ("a=1", "returns a list of overrides"),
-        ([1], "returns a list of overrides"),
-    ],
-)
-def test_a_condition_that_returns_something_else_is_refused(returned: Any, said: str) -> None:
+def test_jobs_that_are_the_same_are_tried_once() -> None:
+    def forgetful(trial: optuna.Trial, space: Space) -> list[str]:
+        return [text for text in (space.suggest(trial, name) for name in space.names) if "momentum" not in text]
+
+    found = exhaustive(Space((Choice("seed", ("1", "2")), Choice("momentum", ("0.8", "0.9"))), forgetful)).combinations
+    assert found == (("seed=1",), ("seed=2",))
+
+
+@pytest.mark.parametrize("returned", [None, "a=1", [1], ["a"]])
+def test_a_condition_that_returns_something_else_is_refused(returned: Any) -> None:
     def wrong(trial: optuna.Trial, space: Space) -> Any:
         return returned
 
