@@ -108,6 +108,11 @@ class SearchConfig(Shell):
     export: bool
     refit: Annotated[int, Field(ge=0)]
 
+    @field_validator("space", mode="before")
+    @classmethod
+    def _null_is_empty(cls, space: Any) -> Any:
+        return {} if space is None else space  # Hydra cannot empty a mapping, but it can replace one
+
     @model_validator(mode="after")
     def _makes_sense(self) -> SearchConfig:
         if len(self.objectives) > 1 and self.pruner != "none":

@@ -176,7 +176,7 @@ def test_the_sweep_of_the_readme_trains_all_six_variants(script: Script, outputs
     assert done.returncode == 0, done.stderr
     results = [json.loads(path.read_text()) for path in outputs.glob("runs/*/result.json")]
     assert len(results) == 6
-    assert "6 jobs, by val_auc" in done.stdout
+    assert "6 trials: 6 complete; by val_auc" in done.stdout
 
 
 @pytest.mark.slow
