@@ -20,9 +20,7 @@ from medexp.sweep.space import Choice, Interval, Space
 
 TORCH = all(importlib.util.find_spec(package) for package in ("torch", "greenlet"))
 HERE = [
-    pytest.param(
-        name, marks=pytest.mark.skipif(name == "gp" and not TORCH, reason="torch or greenlet is not installed")
-    )
+    pytest.param(name, marks=pytest.mark.skipif(name == "gp" and not TORCH, reason="needs torch and greenlet"))
     for name in SAMPLERS
 ]
 MIXED = Space(
@@ -257,7 +255,7 @@ def test_an_option_has_its_effect() -> None:
 
 @pytest.mark.parametrize(("name", "package"), [("gp", "torch"), ("gp", "greenlet"), ("cmaes", "cmaes")])
 def test_a_missing_package_is_named_at_the_start(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = set(("torch", "greenlet", "cmaes")) - {package}
+    there = {"torch", "greenlet", "cmaes"} - {package}
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: wanted if wanted in there else None)
     with pytest.raises(ConfigError, match=f"pip install {package}.*search.sampler=tpe"):
         check_sampler(name, {}, space=MIXED)
