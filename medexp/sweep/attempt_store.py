@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,14 +24,15 @@ class AttemptStore:
 
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         self._storage, self._study_id = storage, study_id
+        self._known: dict[int, Attempts] = {}
 
     def trials(self) -> list[FrozenTrial]:
         """All attempts, by number; not to be changed."""
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
-    def attempts(self) -> list[Attempts]:
-        """All trials, by index."""
-        return attempts(self.trials())
+    def attempts(self, trials: Sequence[FrozenTrial] | None = None) -> list[Attempts]:
+        """All trials, by index: as of now, or as of `trials`."""
+        return attempts(self.trials() if trials is None else trials, self._known)
 
     def numbered(self, number: int) -> FrozenTrial:
         """The attempt `number`, as it is now."""

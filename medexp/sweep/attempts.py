@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
@@ -22,7 +22,7 @@ RUN_DIR = "run_dir"
 EPOCHS = "epochs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attempts:
     """A trial: all attempts at it, in order; the last one is what counts."""
 
@@ -44,7 +44,7 @@ class Attempts:
         return sum(map(_counts, self.all))
 
 
-def attempts(trials: Sequence[FrozenTrial]) -> list[Attempts]:
+def attempts(trials: Sequence[FrozenTrial], known: MutableMapping[int, Attempts] | None = None) -> list[Attempts]:
     """Return the trials of a study, by index.
 
     The index of a trial is the place of its first attempt among all first attempts, so it never changes. The retry of
@@ -52,23 +52,32 @@ def attempts(trials: Sequence[FrozenTrial]) -> list[Attempts]:
 
     Args:
         trials: all that the storage has, by number.
+        known: those that have ended, by the number of their first attempt: nothing can change about them. Added to.
     """
+    known = {} if known is None else known
     firsts: list[FrozenTrial] = []
     retries: dict[int, FrozenTrial] = {}
-    for trial in trials:
-        before = trial.user_attrs.get(RETRY_OF)
+    for number, trial in enumerate(trials):
+        if number in known:
+            firsts.append(trial)
+            continue
+        attributes = trial.user_attrs
+        before = attributes.get(RETRY_OF)
         if before is None:
             firsts.append(trial)
-        elif VOID not in trial.user_attrs:
+        elif VOID not in attributes:
             retries.setdefault(before, trial)
-    if not retries:
-        return [Attempts(index, (trial,)) for index, trial in enumerate(firsts)]
     found = []
     for index, trial in enumerate(firsts):
-        chain = [trial]
-        while not has_told(chain[-1]) and (retry := retries.get(chain[-1].number)) is not None:
-            chain.append(retry)
-        found.append(Attempts(index, tuple(chain)))
+        whole = known.get(trial.number)
+        if whole is None:
+            chain = [trial]
+            while not has_told(chain[-1]) and (retry := retries.get(chain[-1].number)) is not None:
+                chain.append(retry)
+            whole = Attempts(index, tuple(chain))
+            if whole.ended:
+                known[trial.number] = whole
+        found.append(whole)
     return found
 
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from medexp.errors import SweepError
 from medexp.sweep import attempts as names
 from medexp.sweep.attempt_store import AttemptStore
-from medexp.sweep.attempts import Attempts, attempts
+from medexp.sweep.attempts import Attempts
 from medexp.sweep.definition import make_study
 from medexp.sweep.history import History, study_of
 from medexp.sweep.lease import ATTRIBUTE, Lease, Timing, Watch
@@ -126,17 +126,20 @@ class SharedStudy:
         with storage_errors(self.plan.storage):
             everything = self._store.trials()
             self._renew(everything)
-            trials = attempts(everything)
+            trials = self._store.attempts(everything)
             count = 0
             valid = {attempt._trial_id for trial in trials for attempt in trial.all}
             for trial in trials:
+                if trial.ended and len(trial.all) == 1:
+                    continue
                 if self._is_dead(trial.last) and trial.index >= self.plan.n_trials:
                     count += self._store.end(trial.last, names.SURPLUS)
                 elif self._is_dead(trial.last) and trial.killed > self.plan.max_retry:
                     logger.warning("trial %d was killed %d times: given up", trial.index, trial.killed)
                     count += self._store.end(trial.last)
-                for attempt in trial.all[:-1]:
-                    count += attempt.state == TrialState.RUNNING and self._is_dead(attempt) and self._store.end(attempt)
+                for earlier in trial.all[:-1]:
+                    attempt = everything[earlier.number]
+                    count += self._is_dead(attempt) and self._store.end(attempt)
             for attempt in everything:
                 if attempt._trial_id not in valid and self._is_dead(attempt):
                     count += self._store.end(attempt, names.VOID)
@@ -309,7 +312,8 @@ class SharedStudy:
         """Renew our leases that no job has taken over yet: it may wait in a cluster's queue for hours."""
         for number, lease in list(self._owned.items()):
             stored = Lease.read(trials[number].user_attrs)
-            if trials[number].state != TrialState.RUNNING or stored is None or stored.owner != lease.owner:
+            ours = stored is not None and stored.owner == lease.owner and stored.state == "held"
+            if stored is None or not ours or trials[number].state != TrialState.RUNNING:
                 del self._owned[number]
             elif (fresh := lease.renewed()).time - stored.time >= self._timing.renew:
                 self._store.set(trials[number], ATTRIBUTE, fresh.attribute())

@@ -10,13 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 from postgres import Postgres
-from toy_study import FORK, GridSpace, diary, open_toy, pids, sweeper, toy_plan
+from toy_study import FORK, TIMING, GridSpace, diary, open_toy, pids, sweeper, toy_plan, toy_pruner
 
+from medexp.sweep.attached import attach
 from medexp.sweep.plan import Plan
 from medexp.sweep.storage import is_url, open_storage
 
@@ -25,11 +27,11 @@ BETWEEN = {"file": 0.25, "database": 0.8}  # seconds between two kills, at most:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
+def postgres() -> Iterator[Postgres]:
     server = Postgres()
     try:
         server.start()
-        yield server.url
+        yield server
     finally:
         server.remove()
 
@@ -40,7 +42,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "study.journal")
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/study.db"
-    return _database(request.getfixturevalue("postgres"))
+    return _database(request.getfixturevalue("postgres").url)
 
 
 def _database(server: str) -> str:
@@ -193,3 +195,30 @@ def test_many_open_a_fresh_storage_at_once(storage: str, tmp_path: Path) -> None
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * 6
+
+
+def test_a_job_outlives_a_server_that_is_started_again(
+    postgres: Postgres, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = toy_plan(_database(postgres.url), tmp_path)
+    study = open_toy(plan)
+    order = study.ask()
+    assert order is not None
+    with attach(plan.storage, plan.name, order.number, make_pruner=toy_pruner, timing=TIMING, patience=60) as trial:
+        trial.report(0.1, step=0)
+        postgres.stop()
+        begin = time.monotonic()
+        trial.report(0.2, step=1)
+        assert not trial.should_prune()
+        trial.began("abc", tmp_path)
+        assert time.monotonic() - begin < 5
+        assert caplog.text.count("cannot reach the storage") == 1
+        restart = Thread(target=lambda: (time.sleep(2), postgres.start()))
+        restart.start()
+        trial.complete([0.3])
+        restart.join()
+
+    (record,) = open_toy(plan).records()
+    assert (record.state, record.values, record.run_id) == ("complete", (0.3,), "abc")
+    assert record.reports == {0: 0.1, 1: 0.2}
+    assert study.records() == (record,)  # the sweeper goes on, too
