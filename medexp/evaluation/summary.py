@@ -44,7 +44,7 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
     """
     console = wide_console()
     data, metrics = result.data, result.metrics
-    if images is None and data.task != "multilabel":
+    if images is None and data.task != "multilabel" and not result.folds:
         images = sum(data.counts["test"].values())
     count = "" if images is None else f": {images} images"
     synthetic = ", SYNTHETIC images" if data.synthetic else ""

@@ -96,3 +96,29 @@ def test_commands_follow_outputs_and_store_to_another_place() -> None:
 def test_a_run_is_resumed_by_its_id_or_its_folder() -> None:
     assert resume_command("abc") == "python scripts/train.py resume=abc"
     assert resume_command(Path("/my runs/abc")) == "python scripts/train.py 'resume=/my runs/abc'"
+
+
+def test_a_run_that_was_not_tested_shows_validation_and_has_no_bundle(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = DataSpec("d", "binary", ("no", "yes"), InputSpec(8, 8, 1), {"test": {"no": 5, "yes": 5}}, "", "")
+    metrics = {"val_auc": 0.5, "val_accuracy": 0.625, "auc": 0.9}
+    result = RunResult("abc", tmp_path, Objective("val_auc", "max"), 1, 2, metrics, data, None, None, 3.0)
+    print_summary(result, where="make ui", log=tmp_path / "run.log")
+    text = capsys.readouterr().out
+    assert "Validation of the best epoch (1 of 2) on d\n" in text
+    assert any(line.split() == ["accuracy", "0.6250"] for line in text.splitlines())
+    assert "bundle" not in text
+    assert "threshold" not in text
+
+
+def test_folds_show_their_mean_and_deviation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = DataSpec("d", "binary", ("no", "yes"), InputSpec(8, 8, 1), {}, "", "")
+    metrics = {"val_auc": 0.5, "test_auc": 0.75, "test_auc_std": 0.125}
+    result = RunResult(
+        "abc", tmp_path, Objective("val_auc", "max"), None, 6, metrics, data, None, None, 3.0, 10, ("a", "b", "c")
+    )
+    print_summary(result, where="make ui", log=tmp_path / "run.log")
+    text = capsys.readouterr().out
+    assert "Test of the best epoch of 3 folds on d\n" in text
+    assert any(line.split() == ["AUC", "0.7500", "0.1250"] for line in text.splitlines())
