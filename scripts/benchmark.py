@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py startup      --help, --cfg job and a config error against `import hydra`
 python scripts/benchmark.py train        images/s against a bare keras.Model.fit, checkpoints, memory of ten trainings
+python scripts/benchmark.py sweep        what a trial costs beside its training, two at once, pruning, 10,000 trials
 python scripts/benchmark.py input        cache, feeding, stall and memory against bare loops and Keras' own input
 """
 
@@ -17,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import benchmark_input
+import benchmark_sweep
 import benchmark_train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,10 +28,16 @@ TRAIN = str(ROOT / "scripts" / "train.py")
 def main() -> None:
     """Run one benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["startup", "train", "input"])
+    parser.add_argument("what", choices=["startup", "train", "input", "sweep"])
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement, interleaved; the median counts")
     arguments = parser.parse_args()
-    {"startup": startup, "train": train, "input": benchmark_input.measure}[arguments.what](arguments.repeats)
+    measurements = {
+        "startup": startup,
+        "train": train,
+        "input": benchmark_input.measure,
+        "sweep": benchmark_sweep.measure,
+    }
+    measurements[arguments.what](arguments.repeats)
 
 
 def startup(repeats: int) -> None:

@@ -17,7 +17,7 @@ SETTINGS = {
     "simple_cnn, 28 px": ("experiment=pneumonia_baseline", "trainer.max_epochs=6"),
     "efficientnet, 128 px": (
         "model=efficientnet", "data.size=128", "data.input.height=128", "data.patients=200", "data.batch_size=16",
-        "trainer.max_epochs=4", "audit.probe=false",
+        "trainer.max_epochs=10", "audit.probe=false",
     ),
 }  # fmt: skip
 
