@@ -132,9 +132,12 @@ def test_after_the_time_is_over_no_trial_begins_and_the_running_ones_are_finishe
     assert 1 <= len(states(tmp_path, 50)) < 4
 
 
-def test_a_study_that_is_complete_when_the_time_is_over_is_done(tmp_path: Path) -> None:
+def test_a_study_that_is_complete_when_the_time_is_over_is_done(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     plan = plan_in(tmp_path, n_trials=1)
-    assert sweep(plan, toy_job(tmp_path, 0.3), limits=Limits(timeout=0.1)) == DONE
+    assert sweep(plan, toy_job(tmp_path, 1), limits=Limits(timeout=1)) == DONE
+    assert "The time is over" not in caplog.text
 
 
 def test_it_waits_for_a_trial_that_somebody_else_runs(tmp_path: Path) -> None:

@@ -334,6 +334,7 @@ def test_a_trial_outlives_a_sweep_that_is_killed_and_nothing_is_left_when_it_end
 def test_ctrl_c_in_the_terminal_reaches_the_sweep_alone(tmp_path: Path) -> None:
     with program(tmp_path, 1.5) as sweep:
         family = psutil.Process(sweep.pid).children(recursive=True)
+        assert sweep.pid not in {os.getsid(process.pid) for process in family}
         os.killpg(sweep.pid, signal.SIGINT)
         sweep.wait(10)
         _, alive = psutil.wait_procs(family, timeout=10)
