@@ -177,6 +177,7 @@ class _Driver:
                 continue
             self._jobs.start(order.number, overrides)
             self._progress.started(order)
+            self._next_show = self._next_look
         return False
 
     def _turn(self) -> None:
