@@ -108,10 +108,10 @@ class SearchConfig(Shell):
     export: bool
     refit: Annotated[int, Field(ge=0)]
 
-    @field_validator("space", mode="before")
+    @field_validator("space", "sampler_options", "pruner_options", mode="before")
     @classmethod
-    def _null_is_empty(cls, space: Any) -> Any:
-        return {} if space is None else space  # Hydra cannot empty a mapping, but it can replace one
+    def _null_is_empty(cls, value: Any) -> Any:
+        return {} if value is None else value  # Hydra can neither empty a mapping nor add to an empty one
 
     @model_validator(mode="after")
     def _makes_sense(self) -> SearchConfig:
