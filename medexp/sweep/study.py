@@ -261,15 +261,14 @@ class SharedStudy:
             return self._choose(last, trial.index, lease) if self._store.pop(last, lease) else None
         resume = _folder(last)
         attempt = self._store.create_retry(trial, lease, resumable=resume is not None)
-        now = self._store.attempts()[trial.index]
-        lives = self._store.now(last).user_attrs.get(ATTRIBUTE) != last.user_attrs.get(ATTRIBUTE)
-        if now.last.number != attempt.number or (lives and last.state == TrialState.RUNNING):
+        if self._store.now(last).user_attrs.get(ATTRIBUTE) != last.user_attrs.get(ATTRIBUTE):  # its job lives after all
             self._store.end(attempt, names.VOID)
             return None
+        now = self._store.attempts()[trial.index]
         for before in now.all[:-1]:
             if before.state == TrialState.RUNNING:
                 self._store.end(before)
-        if self._store.attempts()[trial.index].last.number != attempt.number:  # told its result at the last moment
+        if self._store.attempts()[trial.index].last.number != attempt.number:  # others were first, or it has told
             self._store.end(attempt, names.VOID)
             return None
         tries = sum(names.SURPLUS not in before.user_attrs for before in now.all)

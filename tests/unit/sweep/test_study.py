@@ -14,7 +14,7 @@ from toy_study import TIMING, GridSpace, ToySpace, open_toy, toy_plan, toy_prune
 from medexp.errors import SweepError
 from medexp.sweep import attempts as names
 from medexp.sweep.attached import StudyTrial, attach
-from medexp.sweep.lease import ATTRIBUTE, Lease
+from medexp.sweep.lease import ATTRIBUTE, Lease, Timing
 from medexp.sweep.plan import Plan
 from medexp.sweep.records import Order
 from medexp.sweep.study import SharedStudy
@@ -139,7 +139,8 @@ def test_a_trial_that_was_given_back_was_not_killed(study: SharedStudy) -> None:
         study.give_back(order.number)
 
 
-def test_a_lost_job_is_begun_again_at_once_and_counted(study: SharedStudy) -> None:
+def test_a_lost_job_is_begun_again_at_once_and_counted(plan: Plan) -> None:
+    study = open_toy(plan, timing=Timing(renew=0))
     for _ in range(3):
         order = _ask(study)
         assert order.index == 0
@@ -247,21 +248,47 @@ def test_of_two_that_take_a_trial_over_at_once_one_has_it(
     assert sum("void" in trial.user_attrs for trial in _trials(study)) == 1
 
 
-def test_a_job_that_tells_its_result_at_the_last_moment_is_believed(
+def test_a_job_that_begins_at_the_last_moment_keeps_its_trial(
     plan: Plan, study: SharedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = _ask(study)
+    _kill(study, order.number)  # the sweeper, before its job has attached
+    other = open_toy(plan)
+    real = other._store.create_retry
+    jobs: list[StudyTrial] = []
+
+    def later(*args: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        jobs.append(_job(study, order))
+        return real(*args, **options)
+
+    monkeypatch.setattr(other._store, "create_retry", later)
+
+    assert _ask(other).index == 1
+    jobs[0].report(0.5, step=0)
+    assert not jobs[0].over
+    assert [record.state for record in study.records()] == ["running", "running"]
+
+    _kill(study, order.number)  # the void retry does not stand in the way of another
+    assert _ask(other).index == 0
+
+
+@pytest.mark.parametrize("where", ["create_retry", "end"])
+def test_a_job_that_tells_its_result_at_the_last_moment_is_believed(
+    plan: Plan, study: SharedStudy, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     order = _ask(study)
     job = _job(study, order)
     _kill(study, order.number)
     other = open_toy(plan)
-    real = other._store.create_retry
+    real = getattr(other._store, where)
 
     def later(*args: Any, **options: Any) -> Any:
         monkeypatch.undo()
         job.complete([0.5])
         return real(*args, **options)
 
-    monkeypatch.setattr(other._store, "create_retry", later)
+    monkeypatch.setattr(other._store, where, later)
 
     assert _ask(other).index == 1
     assert study.records()[0].values == (0.5,)
