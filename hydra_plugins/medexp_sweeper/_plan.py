@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,8 @@ class Asked:
         )
 
     def _definition(self) -> dict[str, str]:
-        base = {key: str(value) for key, value in flatten(self.config).items() if not key.startswith(_NO_DEFINITION)}
+        flat = flatten(self.config).items()
+        base = {key: self._anywhere(str(value)) for key, value in flat if not key.startswith(_NO_DEFINITION)}
         searched = self.space.describe()
         how = {
             "search.sampler": self.search.sampler,
@@ -92,6 +94,13 @@ class Asked:
         }
         swept = {key for key in base for name in searched if key == name or key.startswith(f"{name}.")}
         return {**{key: text for key, text in base.items() if key not in swept}, **how, **searched}
+
+    def _anywhere(self, text: str) -> str:
+        """Return `text` as it is on all machines: each has folders of its own."""
+        folders = sorted(self.config.paths.model_dump().items(), key=lambda item: len(str(item[1])), reverse=True)
+        for name, folder in folders:
+            text = re.sub(rf"{re.escape(str(folder))}(?=/|$)", f"<paths.{name}>", text)
+        return text
 
 
 def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) -> Asked:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from medexp.redact import redact
+
 _OF_SWEEPS = ("search", "sweep", "hydra")  # no part of what is trained
 
 
@@ -21,8 +23,8 @@ def retrain_overrides(fixed: Sequence[str], chosen: Sequence[str]) -> list[str]:
 
 
 def retrain_command(fixed: Sequence[str], chosen: Sequence[str]) -> str:
-    """Return the command, as it is typed in a shell."""
-    return shlex.join(["python", "scripts/train.py", *retrain_overrides(fixed, chosen)])
+    """Return the command, as it is typed in a shell; passwords are left to who types it."""
+    return shlex.join(["python", "scripts/train.py", *map(redact, retrain_overrides(fixed, chosen))])
 
 
 def _key(override: str) -> str:
