@@ -13,14 +13,14 @@ from medexp.redact import redact
 from medexp.sweep.leaderboard import Leaderboard, print_leaderboard
 from medexp.sweep.stored import JOURNAL, StoredStudy, read_study, studies_of
 from medexp.sweep.trial_table import TrialTable
-from medexp.tracking.base import Child, Sweep, Tracker
+from medexp.tracking.base import Sweep, Tracker
 from medexp.tracking.mlflow_tracker import MlflowTracker
 from medexp.tracking.sweeps import find_sweep, latest_sweeps
 from medexp.types import Objective
 
 logger = logging.getLogger(__name__)
 STORAGE = "MEDEXP_SWEEP_STORAGE"  # an environment variable: a storage whose password no command line shows
-_MOST = 1000  # runs whose metrics are read
+_MOST = 1000  # runs that are read
 _STATES = ("complete", "pruned", "failed")
 
 
@@ -55,8 +55,11 @@ def compare(
     tracker = MlflowTracker(uri=uri, experiment=experiment, artifacts=str(outputs))
     objectives = (objective,) if objective is not None else _objectives(found, study)
     if study is not None and objective is None:
-        children = _children(tracker, found, objectives, most=min(_MOST, len(study.records)))
-        board = Leaderboard.of_records(study.records, objectives, {child.run_id: child for child in children})
+        board = Leaderboard.of_records(study.records, objectives)
+        shown = [row.run_id for row in board.rows[: min(top, _MOST)] if row.run_id]
+        if found is not None:
+            children = {child.run_id: child for child in tracker.runs(shown)}
+            board = Leaderboard.of_records(study.records, objectives, children)
     elif found is not None:
         board = _of_runs(tracker, found, objectives, top=top)
     else:
@@ -133,23 +136,15 @@ def _objectives(found: Sweep | None, study: StoredStudy | None) -> tuple[Objecti
     )
 
 
-def _children(
-    tracker: Tracker, found: Sweep | None, objectives: Sequence[Objective], *, most: int
-) -> tuple[Child, ...]:
-    """The best runs of the sweep, as many as are shown at most."""
-    if found is None or most < 1:
-        return ()
-    best = Objective(f"best_{objectives[0].metric}", objectives[0].mode)
-    return tracker.children(found.run_id, best=best, most=most)
-
-
 def _of_runs(tracker: Tracker, found: Sweep, objectives: Sequence[Objective], *, top: int) -> Leaderboard:
     """What the runs say: all of them where there are not too many, else the best, and the counts of the parent."""
-    children = _children(tracker, found, objectives, most=max(_MOST, top))
+    best = Objective(f"best_{objectives[0].metric}", objectives[0].mode)
+    children = tracker.children(found.run_id, best=best, most=max(_MOST, top))
     ours = [child for child in children if child.study in ("", found.study)]  # not those that trained the best again
     counts = {state: int(found.metrics.get(f"trials_{state}", 0)) for state in _STATES}
-    known = len(children) < max(_MOST, top) or sum(counts.values()) <= len(ours)
-    return Leaderboard.of_children(ours, objectives, None if known else counts)
+    if len(children) < max(_MOST, top) or sum(counts.values()) <= len(ours):
+        counts = {}
+    return Leaderboard.of_children(ours, objectives, counts or None)
 
 
 def _hints(found: Sweep | None, study: StoredStudy | None, objectives: Sequence[Objective]) -> dict[str, str]:

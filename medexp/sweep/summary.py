@@ -170,10 +170,8 @@ def _children(parent: Parent, table: TrialTable) -> dict[str, Child]:
         if len(table.records) <= _WITH_METRICS:
             found = bounded(lambda: parent.tracker.children(parent.id), seconds=_ANSWER)
             return {child.run_id: child for child in found}
-        best = table.best
-        run_id = None if best is None else best.run_id
-        one = None if run_id is None else bounded(lambda: parent.tracker.child(run_id), seconds=_ANSWER)
-        return {} if one is None else {one.run_id: one}
+        ids = [table.best.run_id] if table.best is not None and table.best.run_id else []
+        return {child.run_id: child for child in bounded(lambda: parent.tracker.runs(ids), seconds=_ANSWER)}
     except Exception as error:  # a store that is away: the study has all but the metrics of the runs
         logger.warning("the runs of the trials could not be read: %s", str(error) or "no answer in time")
         return {}

@@ -182,8 +182,8 @@ class Tracker(Protocol):
     def children(self, parent: str, *, best: Objective | None = None, most: int | None = None) -> tuple[Child, ...]:
         """The jobs of a sweep in the order they started, or sorted by a metric; at most so many."""
 
-    def child(self, run_id: str) -> Child | None:
-        """One job; None where the store has no such run."""
+    def runs(self, run_ids: Sequence[str]) -> tuple[Child, ...]:
+        """These jobs, in this order; one that the store does not have is left out."""
 
     def tagged(self, key: str, value: str) -> str | None:
         """The id of the first run with this tag; None where there is none."""

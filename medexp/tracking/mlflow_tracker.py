@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,18 +96,20 @@ class MlflowTracker:
                     break
         return tuple(found)
 
-    def child(self, run_id: str) -> Child | None:
-        """One run; None where the store does not have it."""
+    def runs(self, run_ids: Sequence[str]) -> tuple[Child, ...]:
+        """These runs, in this order, one that the store does not have left out. In a large store it beats a search."""
         from mlflow.exceptions import MlflowException
 
         client = open_client(self._uri, create=False)
+        found: list[Child] = []
         with store_errors(self._uri):
-            try:
-                return _child(client.get_run(run_id))
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-        return None
+            for run_id in run_ids:
+                try:
+                    found.append(_child(client.get_run(run_id)))
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                        raise
+        return tuple(found)
 
     def tagged(self, key: str, value: str) -> str | None:
         """The id of the first run with this tag; None where there is none."""

@@ -35,9 +35,9 @@ class NullTracker:
         """None are remembered."""
         return ()
 
-    def child(self, run_id: str) -> Child | None:
-        """None is remembered."""
-        return None
+    def runs(self, run_ids: Sequence[str]) -> tuple[Child, ...]:
+        """None are remembered."""
+        return ()
 
     def tagged(self, key: str, value: str) -> str | None:
         """None is remembered."""

@@ -73,7 +73,7 @@ def test_without_a_store_a_parent_is_adopted_too_but_not_by_a_tracker_with_one(u
         pass
     with NullTracker().adopt(run.id, below=tmp_path) as again, NullTracker().adopt(run.id, below=tmp_path / "b") as two:
         assert (again.id, two.id) == (run.id, run.id)
-    assert NullTracker().child(run.id) is None
+    assert NullTracker().runs([run.id]) == ()
     with tracker_of(uri, tmp_path).start("parent", below=tmp_path) as other:
         pass
     with pytest.raises(TrackingError, match="logger=mlflow"), NullTracker().adopt(other.id, below=tmp_path):
@@ -99,8 +99,7 @@ def test_children_say_which_trial_they_are_and_come_sorted_by_a_metric(uri: str,
     assert [child.trial for child in best] == [1, 3, 0, 2]
     worst = tracker.children(parent.id, best=Objective("best_val_auc", "min"), most=2)
     assert [child.trial for child in worst] == [0, 3]
-    assert tracker.child(best[0].run_id) == best[0]
-    assert tracker.child("f" * 32) is None
+    assert tracker.runs([best[1].run_id, "f" * 32, best[0].run_id]) == (best[1], best[0])
 
 
 def test_a_sweep_is_found_by_its_id_its_study_or_their_beginning(uri: str, tmp_path: Path) -> None:
