@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-system ray lint format lock serve ui image-test benchmark clean
+.PHONY: help install demo test test-slow test-system ray lint format lock serve ui dashboard image-test benchmark clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,18 @@ ui: $(STAMP)  ## compare runs in MLflow's own pages, on this machine only (anoth
 	@mkdir -p outputs
 	$(BIN)/mlflow server --backend-store-uri $(STORE) \
 	  --default-artifact-root file://$(CURDIR)/outputs/mlartifacts --host 127.0.0.1 --port 5000 --workers 1
+
+OUTPUTS ?= outputs
+PORT ?= 8080
+dashboard: $(STAMP)  ## look into the latest study, at http://127.0.0.1:8080 (another: STUDY=name, STORAGE=postgresql://...)
+	@storage='$(STORAGE)'; found=$$(ls -t '$(OUTPUTS)'/sweeps/*/study.journal 2>/dev/null); \
+	if [ -z "$$storage" ] && [ -n '$(STUDY)' ]; then storage='$(OUTPUTS)/sweeps/$(STUDY)/study.journal'; fi; \
+	if [ -z "$$storage" ]; then storage=$$(echo "$$found" | head -1); fi; \
+	case "$$storage" in *://*) ;; *) [ -f "$$storage" ] || { \
+	  names=$$(echo "$$found" | sed 's|.*/sweeps/||; s|/study.journal||' | head -5 | paste -sd' '); \
+	  echo "There is no study$${storage:+ $$storage}. The latest below $(OUTPUTS): $${names:-none}"; \
+	  echo "Make one: python scripts/train.py -m search=optuna; in a database: make dashboard STORAGE=postgresql://user@host/database"; exit 1; };; esac; \
+	exec $(BIN)/optuna-dashboard --host 127.0.0.1 --port $(PORT) "$$storage"
 
 serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
 	$(BIN)/python -m serve
