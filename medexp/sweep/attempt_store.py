@@ -47,6 +47,11 @@ class AttemptStore:
         """Create the first attempt at a new trial; nothing is chosen yet."""
         return self._create(_leased(lease))
 
+    def index_of_first(self, attempt: FrozenTrial) -> int:
+        """The index of the trial whose first attempt this is: how many first attempts have lower numbers."""
+        before = self.trials()[: attempt.number]
+        return sum(names.RETRY_OF not in trial.user_attrs for trial in before)
+
     def create_retry(self, trial: Attempts, lease: Lease, *, resumable: bool) -> FrozenTrial:
         """Create another attempt at `trial`, with what was chosen for it, if it was.
 

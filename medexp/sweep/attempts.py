@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -86,6 +87,20 @@ def has_told(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or (
         trial.state == TrialState.FAIL and ERROR in trial.user_attrs
     )
+
+
+def is_orphan(attempt: FrozenTrial) -> bool:
+    """Whether its job runs on this machine, without the sweeper that asked for it."""
+    job, sweeper = Lease.read(attempt.user_attrs), Lease.read(attempt.user_attrs, SWEEPER)
+    if attempt.state != TrialState.RUNNING or job is None or sweeper is None:
+        return False
+    return job.is_here and job.lives and sweeper.is_here and not sweeper.lives
+
+
+def run_folder(attempt: FrozenTrial) -> Path | None:
+    """The folder of its training run, where that is on this machine."""
+    folder = attempt.user_attrs.get(RUN_DIR)
+    return Path(folder) if folder is not None and Path(folder).is_dir() else None
 
 
 def _counts(trial: FrozenTrial) -> bool:

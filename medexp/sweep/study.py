@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
@@ -18,10 +17,11 @@ from optuna.trial import FrozenTrial, TrialState
 from medexp.errors import SweepError
 from medexp.sweep import attempts as names
 from medexp.sweep.attempt_store import AttemptStore
-from medexp.sweep.attempts import Attempts
+from medexp.sweep.attempts import Attempts, is_orphan, run_folder
 from medexp.sweep.definition import make_study
 from medexp.sweep.history import History, study_of
 from medexp.sweep.lease import ATTRIBUTE, Lease, Timing, Watch
+from medexp.sweep.own_leases import OwnLeases
 from medexp.sweep.plan import Plan
 from medexp.sweep.recorded import record_of
 from medexp.sweep.records import Order, Record
@@ -65,9 +65,8 @@ class SharedStudy:
         self._store = AttemptStore(storage, self._study_id)
         self._make_sampler = make_sampler
         self._make_pruner = make_pruner or optuna.pruners.NopPruner
-        self._timing = timing or Timing()
-        self._watch = Watch(self._timing)
-        self._owned: dict[int, Lease] = {}  # as we wrote it, by the number of the attempt
+        self._watch = Watch(timing or Timing())
+        self._own = OwnLeases(self._store, self._watch.timing)
         self._records: dict[int, Record] = {}  # by the storage's id, once they are final
 
     @classmethod
@@ -125,7 +124,7 @@ class SharedStudy:
         """
         with storage_errors(self.plan.storage):
             everything = self._store.trials()
-            self._renew(everything)
+            self._own.renew(everything)
             trials = self._store.attempts(everything)
             count = 0
             valid = {attempt._trial_id for trial in trials for attempt in trial.all}
@@ -162,8 +161,8 @@ class SharedStudy:
 
     def unfinished(self) -> int:
         """Return how many of `n_trials` have no final result yet: running anywhere, waiting, or not begun."""
-        ended = sum(record.ended for record in self.records() if record.index < self.plan.n_trials)
-        return self.plan.n_trials - ended
+        records = self.records()
+        return self.plan.n_trials - sum(record.ended for record in records if record.index < self.plan.n_trials)
 
     def orphans(self) -> int:
         """Return how many jobs run on this machine whose sweeper was killed.
@@ -171,7 +170,7 @@ class SharedStudy:
         They tell their own result; but they take up slots of a sweeper that goes on.
         """
         with storage_errors(self.plan.storage):
-            return sum(map(_is_orphan, (trial.last for trial in self._store.attempts())))
+            return sum(map(is_orphan, (trial.last for trial in self._store.attempts())))
 
     def ended(self, number: int, *, error: str | None, killed: bool) -> None:
         """Hear that the job of attempt `number` is over. Nothing happens where it told its result, as it should.
@@ -190,7 +189,7 @@ class SharedStudy:
         """End attempt `number` as failed for good, because its job could not; nothing where it has ended."""
         with storage_errors(self.plan.storage):
             attempt = self._store.numbered(number)
-            if self._store.set(attempt, names.ERROR, reason):
+            if not attempt.state.is_finished() and self._store.set(attempt, names.ERROR, reason):
                 self._store.end(attempt)
 
     def lost(self, number: int) -> None:
@@ -226,9 +225,8 @@ class SharedStudy:
             return study_of(History(self.storage, self._store.attempts()), self.plan.name)
 
     def _is_dead(self, attempt: FrozenTrial) -> bool:
-        return attempt.state == TrialState.RUNNING and self._watch.is_dead(
-            attempt._trial_id, Lease.read(attempt.user_attrs)
-        )
+        running = attempt.state == TrialState.RUNNING
+        return running and self._watch.is_dead(attempt._trial_id, Lease.read(attempt.user_attrs))
 
     def _is_free(self, trial: Attempts) -> bool:
         if trial.ended:
@@ -246,20 +244,22 @@ class SharedStudy:
         """Create a new trial; None where others were quicker and it is one too many."""
         lease = Lease.of(os.getpid())
         attempt = self._store.create_first(lease)
-        index = sum(
-            trial.number < attempt.number and names.RETRY_OF not in trial.user_attrs for trial in self._store.trials()
-        )
+        index = self._store.index_of_first(attempt)
         if index >= self.plan.n_trials:
             self._store.end(attempt, names.SURPLUS)
             return None
-        return self._choose(attempt, index, lease)
+        self._own.add(attempt.number, lease)
+        return Order(attempt.number, index, self._choose(attempt, index))
 
     def _take(self, trial: Attempts) -> Order | None:
         """Begin `trial` again; None where somebody else did, or its job lives after all."""
         last, lease = trial.last, Lease.of(os.getpid())
         if last.state == TrialState.WAITING:  # put there by hand, with Optuna's enqueue_trial
-            return self._choose(last, trial.index, lease) if self._store.pop(last, lease) else None
-        resume = _folder(last)
+            if not self._store.pop(last, lease):
+                return None
+            self._own.add(last.number, lease)
+            return Order(last.number, trial.index, self._choose(last, trial.index))
+        resume = run_folder(last)
         attempt = self._store.create_retry(trial, lease, resumable=resume is not None)
         if self._store.now(last).user_attrs.get(ATTRIBUTE) != last.user_attrs.get(ATTRIBUTE):  # its job lives after all
             self._store.end(attempt, names.VOID)
@@ -273,12 +273,13 @@ class SharedStudy:
             return None
         tries = sum(names.SURPLUS not in before.user_attrs for before in now.all)
         logger.info("trial %d is begun again, attempt %d", trial.index, tries)
-        if names.OVERRIDES not in last.user_attrs:
-            return self._choose(attempt, trial.index, lease)
-        return self._order(attempt, trial.index, lease, last.user_attrs[names.OVERRIDES], resume=resume, tries=tries)
+        self._own.add(attempt.number, lease)
+        chosen = last.user_attrs.get(names.OVERRIDES)
+        overrides = tuple(chosen) if chosen is not None else self._choose(attempt, trial.index)
+        return Order(attempt.number, trial.index, overrides, resume, tries)
 
-    def _choose(self, attempt: FrozenTrial, index: int, lease: Lease) -> Order:
-        """Let the sampler choose for `attempt`."""
+    def _choose(self, attempt: FrozenTrial, index: int) -> tuple[str, ...]:
+        """Let the sampler choose for `attempt`, and store what it chose."""
         history = History(self.storage, self._store.attempts())
         study = study_of(history, self.plan.name, sampler=self._make_sampler(index), pruner=self._make_pruner())
         try:
@@ -292,52 +293,11 @@ class SharedStudy:
                 ) from error
             raise
         self.storage.set_trial_user_attr(attempt._trial_id, names.OVERRIDES, overrides)
-        return self._order(attempt, index, lease, overrides)
-
-    def _order(
-        self,
-        attempt: FrozenTrial,
-        index: int,
-        lease: Lease,
-        overrides: list[str],
-        *,
-        resume: Path | None = None,
-        tries: int = 1,
-    ) -> Order:
-        self._owned[attempt.number] = lease
-        return Order(attempt.number, index, tuple(overrides), resume, tries)
-
-    def _renew(self, trials: list[FrozenTrial]) -> None:
-        """Renew our leases that no job has taken over yet: it may wait in a cluster's queue for hours."""
-        for number, lease in list(self._owned.items()):
-            stored = Lease.read(trials[number].user_attrs)
-            ours = stored is not None and stored.owner == lease.owner and stored.state == "held"
-            if stored is None or not ours or trials[number].state != TrialState.RUNNING:
-                del self._owned[number]
-            elif (fresh := lease.renewed()).time - stored.time >= self._timing.renew:
-                self._store.set(trials[number], ATTRIBUTE, fresh.attribute())
+        return tuple(overrides)
 
     def _give_up(self, number: int, state: Literal["lost", "released"]) -> None:
         with storage_errors(self.plan.storage):
             attempt = self._store.numbered(number)
-            lease = Lease.read(attempt.user_attrs) or Lease.of(os.getpid())
-            self._store.set(attempt, ATTRIBUTE, lease.ended(state).attribute())
-
-
-def _is_orphan(attempt: FrozenTrial) -> bool:
-    job, sweeper = Lease.read(attempt.user_attrs), Lease.read(attempt.user_attrs, names.SWEEPER)
-    return (
-        attempt.state == TrialState.RUNNING
-        and job is not None
-        and sweeper is not None
-        and job.is_here
-        and job.lives
-        and sweeper.is_here
-        and not sweeper.lives
-    )
-
-
-def _folder(attempt: FrozenTrial) -> Path | None:
-    """The run folder of an attempt, where it is on this machine."""
-    folder = attempt.user_attrs.get(names.RUN_DIR)
-    return Path(folder) if folder is not None and Path(folder).is_dir() else None
+            if not attempt.state.is_finished():
+                lease = Lease.read(attempt.user_attrs) or Lease.of(os.getpid())
+                self._store.set(attempt, ATTRIBUTE, lease.ended(state).attribute())
