@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,7 +115,23 @@ def _database(text: str, *, create: bool) -> BaseStorage:
     backend = RDBStorage(url, options, skip_compatibility_check=not create, skip_table_creation=not create)
     if text.startswith("sqlite"):
         _lock_before_reading(backend.engine)
+    _close_before_fork(backend.engine)
     return get_storage(backend)
+
+
+def _close_before_fork(engine: Engine) -> None:
+    """Close idle connections whenever this process forks.
+
+    A child that inherits SQLite's idea of who holds which lock, and opens the file itself, loses writes of others; one
+    that inherits a server's socket ends the parent's session when it ends.
+    """
+    reference = weakref.ref(engine)  # what is registered stays for as long as the process
+
+    def close() -> None:
+        if (living := reference()) is not None:
+            living.dispose()
+
+    os.register_at_fork(before=close)
 
 
 def _lock_before_reading(engine: Engine) -> None:

@@ -172,6 +172,24 @@ def test_trials_created_at_once_have_numbers_of_their_own(where: str) -> None:
     assert numbers == list(range(40))
 
 
+def test_a_forked_process_inherits_no_connection(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    storage = open_storage(f"sqlite:///{file}")
+    _study(storage)
+    assert str(file) in _open_files()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(str(file) in _open_files())
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert _study(storage, "two") == 2
+
+
+def _open_files() -> set[str]:
+    folder = Path("/proc/self/fd")
+    return {str(entry.readlink()) for entry in folder.iterdir() if os.path.lexists(entry)}
+
+
 def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     with pytest.raises(SweepError) as caught:
         open_storage("postgresql://anna:s3cret@127.0.0.1:9/studies")
