@@ -9,6 +9,7 @@ import keras
 
 from medexp.data.affine import RandomAffine
 from medexp.data.choice import RandomChoice
+from medexp.data.gamma import RandomGamma
 from medexp.data.mixing import CutMix, MixUp
 from medexp.data.policy import Policy
 from medexp.errors import ConfigError, unknown
@@ -31,6 +32,7 @@ def standard(
     elastic: float = 0.0,
     brightness: float = 0.0,
     contrast: float = 0.0,
+    gamma: float = 0.0,
     noise: float = 0.0,
     mixup: float = 0.0,
     cutmix: float = 0.0,
@@ -48,6 +50,7 @@ def standard(
         elastic: control points of a smooth deformation move by up to this share of the side.
         brightness: up to this share of the range, both ways.
         contrast: by a factor between 1 - x and 1 + x.
+        gamma: middle greys lighter or darker, by an exponent from 1 / (1 + x) to 1 + x.
         noise: standard deviation of Gaussian noise, share of the range.
         mixup: blend pairs of images and of their targets by a weight from Beta(x, x) (Zhang et al., 2018).
         cutmix: paste a rectangle of another image, its area from Beta(x, x), and mix the targets by area (Yun et al.,
@@ -83,6 +86,8 @@ def standard(
         layers.append(_brightness(brightness))
     if contrast:
         layers.append(_contrast(contrast))
+    if gamma:
+        layers.append(RandomGamma(gamma, name="gamma", dtype="float32"))
     if noise:
         layers.append(_noise(noise))
     if mixup:

@@ -9,6 +9,7 @@ import pytest
 from medexp.data.affine import RandomAffine
 from medexp.data.augmentation import OPERATIONS, randaugment, standard
 from medexp.data.choice import RandomChoice
+from medexp.data.gamma import RandomGamma
 from medexp.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -22,6 +23,7 @@ ALL = {
     "contrast": 0.2,
     "noise": 0.02,
     "elastic": 0.05,
+    "gamma": 0.4,
 }
 
 
@@ -156,6 +158,17 @@ def test_brightness_and_contrast_stay_within_the_pixel_range() -> None:
     assert changed.max() <= 255
 
 
+def test_a_gamma_bends_the_greys_both_ways_within_its_limit_and_keeps_black_and_white() -> None:
+    ramp = np.repeat(np.linspace(0, 255, 256, dtype=np.float32).reshape(1, 16, 16, 1), 200, axis=0)
+    bent = augmented(ramp, gamma=0.5)
+    assert bent[:, 0, 0] == pytest.approx(0, abs=0.03)
+    assert bent[:, -1, -1] == pytest.approx(255, abs=0.03)
+    exponents = np.log(bent[:, 8, 0, 0] / 255) / np.log(ramp[:, 8, 0, 0] / 255)
+    assert 1 / 1.5 - 0.01 <= exponents.min() < 0.7
+    assert 1.4 < exponents.max() <= 1.5 + 0.01
+    assert np.median(exponents) == pytest.approx(1, abs=0.1)
+
+
 def test_noise_has_the_standard_deviation_asked_for() -> None:
     grey = np.full((4, 64, 64, 1), 128, np.float32)
     assert augmented(grey, noise=0.1).std() == pytest.approx(25.5, rel=0.05)
@@ -169,6 +182,12 @@ def test_an_affine_layer_is_rebuilt_from_its_config() -> None:
         "translation": 0.2,
         "zoom": 0.3,
     }
+
+
+def test_a_gamma_is_rebuilt_from_its_config() -> None:
+    layer = RandomGamma(0.2, seed=3)
+    again = RandomGamma.from_config(layer.get_config())
+    assert (applied((again,), IMAGES) == applied((layer,), IMAGES)).all()
 
 
 def test_an_affine_layer_keeps_its_seed_in_its_config() -> None:

@@ -58,6 +58,8 @@ def test_without_a_declared_invariance_everything_is_allowed() -> None:
         ({"contrast": 0.1}, CALIBRATED, "contrast breaks intensity"),
         ({"mixup": 0.2}, CALIBRATED, "mixup breaks intensity"),
         ({"mixup": 0.2}, STAINED, "mixup breaks colour"),
+        ({"gamma": 0.2}, CALIBRATED, "gamma breaks intensity"),
+        ({"gamma": 0.2}, STAINED, "gamma breaks colour"),
     ],
 )
 def test_a_step_that_breaks_an_invariance_is_refused(
