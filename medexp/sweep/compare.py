@@ -58,8 +58,7 @@ def compare(
         board = Leaderboard.of_records(study.records, objectives)
         shown = [row.run_id for row in board.rows[: min(top, _MOST)] if row.run_id]
         if found is not None:
-            children = {child.run_id: child for child in tracker.runs(shown)}
-            board = Leaderboard.of_records(study.records, objectives, children)
+            board = board.with_metrics(tracker.runs(shown))
     elif found is not None:
         board = _of_runs(tracker, found, objectives, top=top)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -82,6 +82,12 @@ class Leaderboard:
             for record in records
         ]
         return cls(tuple(ranked(rows, objectives)), tuple(objectives), Counter(row.state for row in rows))
+
+    def with_metrics(self, children: Sequence[Child]) -> Leaderboard:
+        """The same, with the metrics of these runs."""
+        known = {child.run_id: child.metrics for child in children}
+        rows = tuple(replace(row, metrics=known[row.run_id]) if row.run_id in known else row for row in self.rows)
+        return replace(self, rows=rows)
 
     @classmethod
     def of_children(

@@ -22,7 +22,7 @@ from medexp.types import Objective
 
 ONE = (Objective("val_auc", "max"),)
 TWO = (*ONE, Objective("parameters", "min"))
-NASTY = "'</script><b>&'"
+NASTY = "'</script>&'"
 
 
 def study(count: int, objectives: tuple[Objective, ...] = ONE) -> TrialTable:
@@ -74,7 +74,7 @@ def test_the_page_needs_nothing_beside_it_and_has_plotly_once(written: Path) -> 
     head = page.partition("<script>")[0]
     assert not re.search(r"(src|href)\s*=", head)
     assert page.count("plotly.js v") == 1
-    assert "<b>&'" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert page.count("</script>") == 3  # ours: none that a name brought along
     assert "python scripts/train.py seed=1 &#39;a=&#34;b&#34;&#39;" in page
 
 
