@@ -12,6 +12,7 @@ from medexp.errors import TrainingError
 from medexp.experiment.recorded import Execution, recorded
 from medexp.sweep.trial import Trial
 from medexp.tracking.base import Tracker
+from medexp.tracking.journal import last_status, last_tag
 
 logger = logging.getLogger(__name__)
 STATE = "medexp.trial.state"
@@ -28,6 +29,11 @@ class Pruned(Exception):  # noqa: N818  no error
     def __init__(self, value: float, *, epochs: int) -> None:
         super().__init__(f"pruned after {epochs} epochs, at {value:.4f}: other trials were better by then")
         self.value, self.epochs = value, epochs
+
+
+def was_pruned(folder: Path) -> bool:
+    """Whether the run in `folder` is the finished one of a trial that was pruned."""
+    return last_status(folder) == "FINISHED" and last_tag(folder, STATE) == "PRUNED"
 
 
 def watch(trial: Trial, value: float, *, step: int, epochs: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from medexp.config.saved import RESULT
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError, DataError
+from medexp.experiment.attempt import was_pruned
 from medexp.experiment.differences import (
     code_differences,
     machine_differences,
@@ -46,11 +47,6 @@ def refuse_finished(folder: Path) -> None:
             f"To train it again and compare: python scripts/reproduce.py {folder.name}. For another run, leave "
             "resume= away."
         )
-
-
-def was_pruned(folder: Path) -> bool:
-    """Whether the run in `folder` is that of a trial which was pruned: only these finish without a result."""
-    return last_status(folder) == "FINISHED" and not (folder / RESULT).is_file()
 
 
 def record_resume(config: TrainConfig, run: Run, folder: Path) -> None:

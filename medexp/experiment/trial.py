@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError, MedexpError, TrackingError, unknown
-from medexp.experiment.attempt import Pruned
+from medexp.experiment.attempt import Pruned, was_pruned
 from medexp.experiment.cross_validation import cross_validate
 from medexp.experiment.result_file import read_result
-from medexp.experiment.resumed import was_pruned
 from medexp.experiment.train import train
 from medexp.sweep.trial import Trial, attach
 from medexp.tracking.journal import last_status

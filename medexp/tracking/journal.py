@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medexp.errors import TrackingError
-from medexp.tracking.entry import DAMAGED, METRICS, PARAMS, RUN, STATUS, Entry
+from medexp.tracking.entry import DAMAGED, METRICS, PARAMS, RUN, STATUS, TAGS, Entry
 
 logger = logging.getLogger(__name__)
 JOURNAL, SENT = "tracking.jsonl", "tracking.sent"
@@ -256,12 +256,22 @@ class Journal:
 
 def last_status(folder: Path) -> str | None:
     """Return the last status in the journal of the run in `folder`, which may be live; None where there is none."""
+    return next((str(entry.data["status"]) for entry in _backwards(folder) if entry.kind == STATUS), None)
+
+
+def last_tag(folder: Path, name: str) -> str | None:
+    """Return what the tag `name` was set to last, after the run in `folder` was opened; None where it was not."""
+    found = (entry.data["tags"] for entry in _backwards(folder) if entry.kind == TAGS)
+    return next((str(tags[name]) for tags in found if name in tags), None)
+
+
+def _backwards(folder: Path) -> Iterator[Entry]:
     try:
         lines = (folder / JOURNAL).read_bytes().splitlines()
     except OSError:
-        return None
-    entries = (Entry.parse(line) for line in reversed(lines))
-    return next((str(entry.data["status"]) for entry in entries if entry.kind == STATUS), None)
+        return
+    for line in reversed(lines):
+        yield Entry.parse(line)
 
 
 def _sync_folder(folder: Path) -> None:

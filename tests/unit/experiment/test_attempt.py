@@ -13,8 +13,7 @@ from medexp.config.load import load
 from medexp.config.register import CONF, register
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError, DataError, TrainingError
-from medexp.experiment.attempt import Pruned, attempted, watch
-from medexp.experiment.resumed import was_pruned
+from medexp.experiment.attempt import Pruned, attempted, was_pruned, watch
 from medexp.experiment.trial import objective_values
 from medexp.sweep.trial import NullTrial
 from medexp.tracking.journal import JOURNAL, last_status

@@ -25,9 +25,10 @@ def _hydra() -> Iterator[None]:
         yield
 
 
-def finished(folder: Path, **result: Any) -> Path:
+def finished(folder: Path, *, state: str = "COMPLETE", **result: Any) -> Path:
     """A run that a tracker has closed, with what it left."""
     with NullTracker().start("run", below=folder) as run:
+        run.log_tags({"medexp.trial.state": state})
         (run.folder / "environment.json").write_text("{}")
         (run.folder / "history.csv").write_text("epoch,loss\n1,0.5\n")
         if result:
@@ -37,6 +38,8 @@ def finished(folder: Path, **result: Any) -> Path:
 
 def test_a_pruned_run_has_nothing_to_compare_with(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="was pruned"):
+        reproduce(finished(tmp_path, state="PRUNED"), load(compose("train")))
+    with pytest.raises(ConfigError, match="was interrupted"):
         reproduce(finished(tmp_path), load(compose("train")))
 
 
