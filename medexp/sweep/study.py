@@ -300,4 +300,5 @@ class SharedStudy:
             attempt = self._store.numbered(number)
             if not attempt.state.is_finished():
                 lease = Lease.read(attempt.user_attrs) or Lease.of(os.getpid())
-                self._store.set(attempt, ATTRIBUTE, lease.ended(state).attribute())
+                if lease.state == "held":  # a job that was stopped has given it back itself: that is not counted
+                    self._store.set(attempt, ATTRIBUTE, lease.ended(state).attribute())

@@ -139,6 +139,16 @@ def test_a_trial_that_was_given_back_was_not_killed(study: SharedStudy) -> None:
         study.give_back(order.number)
 
 
+def test_a_job_that_gave_its_trial_back_was_not_killed_whatever_its_launcher_says(plan: Plan) -> None:
+    study = open_toy(replace(plan, max_retry=0))
+    order = _ask(study)
+    with _job(study, order) as job:
+        job.release()
+    study.ended(order.number, error="stopped by SIGTERM", killed=True)
+    study.reap()
+    assert _ask(study).index == order.index
+
+
 def test_a_lost_job_is_begun_again_at_once_and_counted(plan: Plan) -> None:
     study = open_toy(plan, timing=Timing(renew=0))
     for _ in range(3):
