@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-system ray lint format lock serve ui dashboard image-test benchmark clean
+.PHONY: help install demo test test-slow test-system test-slurm ray lint format lock serve ui dashboard image-test benchmark clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,7 +47,7 @@ serve: $(STAMP)  ## serve the champion: page and REST at http://127.0.0.1:8000
 test: $(STAMP) test-system  ## the tests, under 12 minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
 
-test-slow: $(STAMP) test-system ray  ## all tests, those on the JAX backend and on Ray too
+test-slow: $(STAMP) test-system test-slurm ray  ## all tests, those on the JAX backend and on Ray too
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-jax.lock
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu"
 
@@ -62,6 +62,12 @@ test-system:  # a browser for the test of the page; without one that test says w
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
 	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy chromium chromium-driver; } >/dev/null 2>&1 \
 	  || echo "chromium could not be installed: the test of the page is skipped"
+
+test-slurm:  # a SLURM of one node, with its accounting; without it those tests say why they are skipped
+	@command -v sbatch >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] \
+	  || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends \
+	       munge slurmctld slurmd slurmdbd slurm-client mariadb-server; } >/dev/null 2>&1 \
+	  || echo "SLURM could not be installed: its tests are skipped"
 
 lint: $(STAMP)  ## style, types, walls between rooms
 	$(BIN)/ruff check .

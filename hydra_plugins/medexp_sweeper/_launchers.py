@@ -16,6 +16,8 @@ from typing import Protocol
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from medexp.errors import ConfigError
+
 logger = logging.getLogger(__name__)
 _SUBMITIT_FOLDER = "${hydra.sweep.dir}/.submitit/%j"  # the default of hydra-submitit-launcher
 _CARRIED = ("MEDEXP_", "MLFLOW_", "KERAS_", "PG", "HYDRA_FULL_ERROR")
@@ -132,6 +134,11 @@ class Ray(Other):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             ray.init(**{"log_to_driver": False, "logging_level": "warning", **given})
+        except (ConnectionError, RuntimeError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"Ray does not start, or cannot be reached ({type(error).__name__}: {error}). "
+                f"Received: hydra.launcher.ray.init={given}. One of its own: hydra.launcher.ray.init.address=local"
+            ) from error
         finally:
             signal.signal(signal.SIGTERM, handler)
 
