@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -58,8 +58,12 @@ class StudyTrial:
         trial = self._claim()
         self._folder = trial.user_attrs.get(names.RUN_DIR) if names.RETRY_OF in trial.user_attrs else None
         self.overrides = tuple(trial.user_attrs.get(names.OVERRIDES, ()))
-        trials = attempts(storage.get_all_trials(self._study_id, deepcopy=False))
-        self.index = next(t.index for t in trials if any(attempt.number == number for attempt in t.all))
+
+    @property
+    def index(self) -> int:
+        """Of the trial, the same for all attempts at it. Reads the whole study."""
+        trials = attempts(self._storage.get_all_trials(self._study_id, deepcopy=False))
+        return next(trial.index for trial in trials if any(a.number == self.number for a in trial.all))
 
     @property
     def over(self) -> bool:
@@ -111,8 +115,8 @@ class StudyTrial:
         """Whether the trial is hopeless by what was reported, or over. Unknown counts as no."""
         if self._over:
             return True
-        if self._objectives > 1 or self._last_step < 0 or self._outbox.away:
-            return False
+        if self._objectives > 1 or self._last_step < 0 or self._outbox.away or isinstance(self._pruner, NopPruner):
+            return False  # the last spares reading the whole study
         try:
             trials = attempts(self._storage.get_all_trials(self._study_id, deepcopy=False))
             history = History(self._storage, trials)
