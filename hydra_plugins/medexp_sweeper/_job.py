@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 # What every training imports; it takes seconds, and starts no thread that matters.
 _FRAMEWORKS = (
     "tensorflow", "keras", "sklearn.metrics", "pandas", "scipy.stats", "mlflow.tracking", "optuna", "matplotlib.figure",
-    "medexp.experiment.train", "medexp.experiment.trial", "medexp.training.trainer", "medexp.models.module",
+    "jinja2", "medexp.experiment.train", "medexp.experiment.trial", "medexp.training.trainer", "medexp.models.module",
     "medexp.sweep.attached", "medexp.evaluation.metrics", "medexp.tracking.mlflow_tracker",
 )  # fmt: skip
 
@@ -48,3 +49,4 @@ class Frameworks:
         os.environ["KERAS_BACKEND"] = self._backend
         for name in _FRAMEWORKS:
             importlib.import_module(name)
+        gc.freeze()  # what is imported is never collected: a trial's collections need not touch, and copy, its pages

@@ -23,6 +23,7 @@ from medexp.sweep.space import Space
 from medexp.sweep.storage import open_storage, storage_errors
 from medexp.types import Objective
 
+MOST_CHECKED = 100  # jobs that are all composed before the first one starts, at a quarter of a second each
 SHARED = ("objective", "tracking", "paths")
 _NO_DEFINITION = ("paths.", "tracking.", "logger.", "runtime.", "sweep.", "data.cache.", "name")
 
@@ -113,7 +114,8 @@ def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) ->
     search = load_search(base)
     fixed, space = space_of(arguments, search, loader, base=base)
     pruner(search.pruner, search.pruner_options)
-    jobs = space.combinations or tuple(examples(space))
+    several = space.combinations
+    jobs = several if several is not None and len(several) <= MOST_CHECKED else tuple(examples(space))
     config = _checked([[*fixed, *job] for job in jobs], loader, master)
     _check_folds(config, search)
     name = study_name(search.name, [*arguments], study=search.study)
@@ -149,11 +151,12 @@ def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig
 
 
 def _check_folds(config: TrainConfig, search: SearchConfig) -> None:
-    if search.folds and config.data.fold is not None:
-        raise ConfigError(
-            f"Each trial trains every fold. Received: search.folds=true data.fold={config.data.fold}. "
-            "Remove one of them"
-        )
+    for key in ("fold", "split_file"):
+        if search.folds and getattr(config.data, key) is not None:
+            raise ConfigError(
+                f"Each trial trains every fold. Received: search.folds=true data.{key}={getattr(config.data, key)}. "
+                "Remove one of them"
+            )
 
 
 def study_of_command(wanted: Asked) -> Plan:

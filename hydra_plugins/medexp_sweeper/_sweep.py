@@ -25,6 +25,7 @@ from medexp.config.instantiate import instantiate
 from medexp.errors import TrainingError
 from medexp.redact import redact
 from medexp.sweep.driver import drive
+from medexp.sweep.identity import operational
 from medexp.sweep.jobs import Jobs
 from medexp.sweep.nursery import Nursery
 from medexp.sweep.outcome import Limits, Outcome
@@ -130,7 +131,7 @@ def _parent(
     wanted: Asked, study: SharedStudy, tracker: Tracker, arguments: Sequence[str], master: DictConfig
 ) -> AbstractContextManager[Parent]:
     (study.plan.folder / "multirun.yaml").write_text(redact(OmegaConf.to_yaml(master)))
-    search = wanted.search.model_dump(mode="json", exclude={"space", "storage", "fresh", "allow_changed"})
+    search = wanted.search.model_dump(mode="json", exclude={"space"})
     return open_parent(
         tracker,
         study,
@@ -139,9 +140,13 @@ def _parent(
         below=wanted.config.paths.outputs / "sweeps",
         fixed=wanted.fixed,
         params={
-            **{f"search.{key}": value for key, value in search.items()},
+            **{f"search.{key}": value for key, value in search.items() if not operational(f"search.{key}")},
             **{f"space.{key}": text for key, text in wanted.space.describe().items()},
-            **{key: value for key, _, value in (item.partition("=") for item in wanted.fixed) if value},
+            **{
+                key: value
+                for key, _, value in (item.partition("=") for item in wanted.fixed)
+                if value and not operational(key) and not key.startswith("search")
+            },
         },
         tags={"medexp.overrides": " ".join(arguments), "mlflow.source.name": "scripts/train.py"},
         console_level=wanted.config.runtime.console_level,

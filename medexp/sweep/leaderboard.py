@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from medexp.console import wide_console
+from medexp.sweep.brief import brief
 from medexp.sweep.pareto import pareto_front
 from medexp.sweep.records import Record
 from medexp.tracking.base import Child
@@ -159,7 +160,7 @@ def print_leaderboard(
         scores = [f"{value:.4f}" for value in row.values] or [""] * len(board.objectives)
         scores += [f"{row.metrics[name]:.4f}" if name in row.metrics else "" for name in more]
         mark = f"{'* ' if row.front else ''}{place}" if done else row.state
-        variant = " ".join(override for override in row.overrides if override not in shared) or "(as configured)"
+        variant = brief(override for override in row.overrides if override not in shared) or "(as configured)"
         table.add_row(
             mark, *([_text(row.index)] if numbered else []), f"{variant}\n{row.note}" if row.note else variant, *scores,
             row.run_id or "", style=None if done else "dim",

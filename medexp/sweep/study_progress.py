@@ -14,6 +14,7 @@ from rich.text import Text
 
 from medexp.console import bar_console
 from medexp.logs import FILE_ONLY, shown_on_console
+from medexp.sweep.brief import brief
 from medexp.sweep.records import Order, Record
 from medexp.sweep.study_text import StudyMoment, ended_line, moment_of, study_line
 from medexp.types import Objective
@@ -73,7 +74,7 @@ class StudyProgress:
     def started(self, order: Order) -> None:
         """A trial begins on this machine."""
         attempt = f" again (attempt {order.attempt})" if order.attempt > 1 else ""
-        chosen = " ".join(order.overrides)
+        chosen = brief(order.overrides)
         logger.info("trial %d begins%s%s", order.index, attempt, f": {chosen}" if chosen else "")
 
     def lost(self, order: Order, reason: str) -> None:

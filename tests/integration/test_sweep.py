@@ -133,8 +133,10 @@ def test_a_changed_space_is_refused_with_what_differs(searched: tuple[Path, Any]
     (folder,) = outputs.glob("sweeps/*/trials.csv")
     name = folder.parent.name
     other = [item.replace("none,light", "none,strong") for item in SEARCH]
-    done = script("train", "-m", *SMALL, *other, EARLY, "trainer.max_epochs=3", f"search.study='{name}'", "search.n_trials=8",
-                  f"paths.outputs={outputs}")  # fmt: skip
+    done = script(
+        "train", "-m", *SMALL, *other, EARLY, "trainer.max_epochs=3", f"search.study='{name}'", "search.n_trials=8",
+        f"paths.outputs={outputs}",
+    )  # fmt: skip
     assert done.returncode == 1
     assert "data.aug: none,light -> none,strong" in done.stderr
     assert "search.allow_changed=true" in done.stderr
