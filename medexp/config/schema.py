@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -112,6 +113,13 @@ class SearchConfig(Shell):
     @classmethod
     def _null_is_empty(cls, value: Any) -> Any:
         return {} if value is None else value  # Hydra can neither empty a mapping nor add to an empty one
+
+    @field_validator("study")
+    @classmethod
+    def _is_a_folder_below_sweeps(cls, study: str | None) -> str | None:
+        if study is not None and not re.fullmatch(r"\w[\w.=+ -]{0,99}", study):
+            raise ValueError("names a folder: letters, digits and . _ = + -, at most 100, a letter or digit first")
+        return study
 
     @model_validator(mode="after")
     def _makes_sense(self) -> SearchConfig:
@@ -304,3 +312,15 @@ class TrainConfig(Shell):
     def _is_no_part_of_a_configuration(cls, resume: str | None) -> None:
         if resume is not None:
             raise ValueError("continues one run by that run's own configuration: alone on the command line, without -m")
+
+    @model_validator(mode="after")
+    def _prunes_by_what_epochs_are_compared_by(self) -> TrainConfig:
+        search, own = self.search, self.objective
+        if search is not None and search.pruner != "none" and search.objectives not in ([], [own]):
+            other = search.objectives[0]
+            raise ValueError(
+                f"a pruner hears `objective` at each epoch, here {own.mode} {own.metric}, and the search is for "
+                f"{other.mode} {other.metric}. Override: search.pruner=none, or objective.metric and objective.mode "
+                "in place of search.objectives"
+            )
+        return self

@@ -94,6 +94,27 @@ def test_a_pruner_takes_the_place_of_another_by_its_name_alone(name: str) -> Non
     assert pruner(search.pruner, search.pruner_options)
 
 
+def test_a_pruner_is_refused_where_trials_are_compared_by_another_metric_than_epochs() -> None:
+    """It would hear val_auc, which is the larger the better, and take the largest for the worst."""
+    other = "search.objectives=[{metric:val_loss,mode:min}]"
+    with pytest.raises(ConfigError, match="search.pruner=none"):
+        searched(f"search=optuna {other}")
+    assert searched(f"search=optuna search.pruner=none {other}")[0].objectives
+    assert searched("search=optuna search.objectives=[{metric:val_auc,mode:max}]")[0].pruner == "median"
+    assert searched("search=optuna objective.metric=val_loss objective.mode=min")[0].pruner == "median"
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "..", ".hidden", "a'b", "-m", "x" * 200, "a\\\\b"])
+def test_a_name_that_is_no_folder_below_the_sweeps_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="search.study"):
+        searched(shlex.quote(f'search.study="{name}"'))
+
+
+@pytest.mark.parametrize("name", ["mine", "2026", "lr=1e-3+aug", "Größe 2", "model=resnet18-1a2b3c4d-2"])
+def test_a_name_that_is_one_is_taken(name: str) -> None:
+    assert searched(shlex.quote(f'search.study="{name}"'))[0].study == name
+
+
 def test_folds_are_as_many_as_the_split_has() -> None:
     _, (_, space) = searched("search=folds data.split.folds=3 -- model=simple_cnn,resnet18")
     assert space.combinations is not None
