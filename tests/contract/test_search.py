@@ -97,7 +97,7 @@ def test_a_pruner_takes_the_place_of_another_by_its_name_alone(name: str) -> Non
 def test_a_pruner_is_refused_where_trials_are_compared_by_another_metric_than_epochs() -> None:
     """It would hear val_auc, which is the larger the better, and take the largest for the worst."""
     other = "search.objectives=[{metric:val_loss,mode:min}]"
-    with pytest.raises(ConfigError, match="search.pruner=none"):
+    with pytest.raises(ConfigError, match=r"search\.pruner=none"):
         searched(f"search=optuna {other}")
     assert searched(f"search=optuna search.pruner=none {other}")[0].objectives
     assert searched("search=optuna search.objectives=[{metric:val_auc,mode:max}]")[0].pruner == "median"
@@ -106,7 +106,7 @@ def test_a_pruner_is_refused_where_trials_are_compared_by_another_metric_than_ep
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "..", ".hidden", "a'b", "-m", "x" * 200, "a\\\\b"])
 def test_a_name_that_is_no_folder_below_the_sweeps_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="search.study"):
+    with pytest.raises(ConfigError, match=r"search\.study"):
         searched(shlex.quote(f'search.study="{name}"'))
 
 
