@@ -67,6 +67,8 @@ def run(main: Callable[[], Any], conf: Path, name: str, *, expand: Callable[[Seq
         if ending.code in STOPPED:
             _leave(int(ending.code))
         raise
+    except KeyboardInterrupt:  # while Hydra composes, outside `user_errors`
+        _leave(128 + signal.SIGINT)
 
 
 def _leave(code: int) -> NoReturn:

@@ -18,6 +18,7 @@ from medexp.tracking.base import Child
 from medexp.types import Objective
 
 TOP = 20
+_WIDEST = 10_000  # columns of a table
 _ORDER = ("complete", "running", "waiting", "pruned", "killed", "failed")
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _STATUSES = {"FINISHED": "complete", "FAILED": "failed", "RUNNING": "running", "KILLED": "killed"}
@@ -165,6 +166,8 @@ def print_leaderboard(
             mark, *([_text(row.index)] if numbered else []), f"{variant}\n{row.note}" if row.note else variant, *scores,
             row.run_id or "", style=None if done else "dim",
         )  # fmt: skip
+    least = console.measure(table, options=console.options.update(max_width=_WIDEST)).minimum
+    console.width = max(console.width, least)  # else a run id would be cut
     console.print(table)
     if several:
         console.print("  * on the Pareto front: no trial is better in every objective.")

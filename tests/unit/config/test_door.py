@@ -34,3 +34,9 @@ def test_a_program_that_a_signal_has_stopped_ends_with_its_status_and_takes_noth
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (code, "begins\nat the end\n"), done.stderr
     assert time.monotonic() - start < 25
+
+
+def test_ctrl_c_before_the_work_begins_ends_without_a_traceback() -> None:
+    program = PROGRAM.replace("raise SystemExit(code)", "raise KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "-c", program, "130"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "begins\nat the end\n", "")

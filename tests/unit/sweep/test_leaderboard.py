@@ -69,6 +69,12 @@ def test_the_table_shows_what_differs_states_errors_and_whole_run_ids(capsys: py
         assert hidden not in printed
 
 
+def test_many_columns_cut_no_run_id(capsys: pytest.CaptureFixture[str]) -> None:
+    objectives = tuple(Objective(f"val_average_precision_{place}", "max") for place in range(4))
+    print_leaderboard(Leaderboard.of_records([record(0, "complete", 0.1, 0.2, 0.3, 0.4)], objectives))
+    assert "0" * 32 in capsys.readouterr().out
+
+
 def test_ten_thousand_trials_are_shown_by_their_first_twenty_within_three_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
