@@ -14,6 +14,7 @@ from medexp.redact import redact
 CONSOLE = "medexp-console"
 FILE = "medexp-file"
 FILE_ONLY = {"file_only": True}
+_OURS = ("medexp", "hydra_plugins.medexp_sweeper")
 
 
 class _WithoutPasswords(logging.Formatter):
@@ -69,12 +70,12 @@ def show_on_console(level: str) -> None:
         root.removeHandler(handler)
     console = _OnStandardError()
     console.set_name(CONSOLE)
-    console.setFormatter(logging.Formatter("%(message)s"))
+    console.setFormatter(_WithoutPasswords("%(message)s"))  # what a job prints stays in a file, too
     wanted = logging.getLevelName(level)
     console.addFilter(
         lambda record: (
             not getattr(record, "file_only", False)
-            and record.levelno >= (wanted if record.name.partition(".")[0] == "medexp" else logging.ERROR)
+            and record.levelno >= (wanted if record.name.startswith(_OURS) else logging.ERROR)
         )
     )
     root.addHandler(console)

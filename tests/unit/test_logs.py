@@ -101,7 +101,12 @@ def test_the_file_has_everything_whatever_the_console_shows(tmp_path: Path, caps
 
 @pytest.mark.parametrize(
     ("logger", "level", "shown"),
-    [(OURS, logging.INFO, True), (OTHERS, logging.WARNING, False), (OTHERS, logging.ERROR, True)],
+    [
+        (OURS, logging.INFO, True),
+        (logging.getLogger("hydra_plugins.medexp_sweeper._results"), logging.INFO, True),  # mean and deviation of folds
+        (OTHERS, logging.WARNING, False),
+        (OTHERS, logging.ERROR, True),
+    ],
 )
 def test_the_console_shows_our_records_and_the_errors_of_others(
     logger: logging.Logger, level: int, shown: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -109,6 +114,13 @@ def test_the_console_shows_our_records_and_the_errors_of_others(
     with run_log(tmp_path / "run.log", run_id="r"):
         logger.log(level, "look here")
     assert ("look here" in capsys.readouterr().err) is shown
+
+
+def test_the_console_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a job of a sweep prints stays in a file."""
+    with run_log(tmp_path / "run.log", run_id="r"):
+        OURS.warning("the storage is away: postgresql://user:s3cret@host/database")
+    assert "postgresql://user:***@host/database" in capsys.readouterr().err
 
 
 def test_a_file_only_record_stays_off_the_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
