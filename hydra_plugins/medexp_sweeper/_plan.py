@@ -117,7 +117,6 @@ def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) ->
     several = space.combinations
     jobs = several if several is not None and len(several) <= MOST_CHECKED else tuple(examples(space))
     config = _checked([[*fixed, *job] for job in jobs], loader, master)
-    _check_folds(config, search)
     name = study_name(search.name, [*arguments], study=search.study)
     return Asked(tuple(fixed), space, search, config, name)
 
@@ -138,6 +137,7 @@ def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig
     for job in jobs:
         try:
             config = load(loader.load_sweep_config(master, list(job)))
+            _check_folds(config)
             first = first or config
             for key in SHARED:
                 if shared.setdefault(key, getattr(config, key)) != getattr(config, key):
@@ -150,9 +150,9 @@ def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig
     return first
 
 
-def _check_folds(config: TrainConfig, search: SearchConfig) -> None:
+def _check_folds(config: TrainConfig) -> None:
     for key in ("fold", "split_file"):
-        if search.folds and getattr(config.data, key) is not None:
+        if config.search is not None and config.search.folds and getattr(config.data, key) is not None:
             raise ConfigError(
                 f"Each trial trains every fold. Received: search.folds=true data.{key}={getattr(config.data, key)}. "
                 "Remove one of them"

@@ -11,6 +11,7 @@ from medexp.experiment.pooled import FOLD, FoldRun, pool, write_variants
 from medexp.sweep.leaderboard import Leaderboard, print_leaderboard
 from medexp.sweep.outcome import Outcome
 from medexp.sweep.parent import Parent
+from medexp.sweep.plan import Plan
 from medexp.sweep.records import Record
 from medexp.sweep.refit import spread
 from medexp.sweep.summary import PAGE, TABLE, Summary
@@ -19,7 +20,12 @@ logger = logging.getLogger(__name__)
 FOLDS = "folds.csv"
 
 
-def show(summary: Summary, parent: Parent, outcome: Outcome) -> None:
+def same_command(plan: Plan, *, fresh: bool) -> str:
+    """Which command goes on with a study."""
+    return f"the same command with search.study='{plan.name}' for search.fresh=true" if fresh else "the same command"
+
+
+def show(summary: Summary, parent: Parent, outcome: Outcome, wanted: Asked) -> None:
     """Print the trials, best first, and what to do next."""
     plan, hints = parent.plan, {"mlflow": parent.tracker.where(parent.id)}
     written = {file.name: str(file) for file in summary.files}
@@ -30,12 +36,14 @@ def show(summary: Summary, parent: Parent, outcome: Outcome) -> None:
     hints["compare"] = f"python scripts/compare.py sweep={parent.id}"
     if summary.command is not None:
         hints["retrain"] = summary.command
-    if outcome.stopped == "done":
-        hints["further"] = f"search.n_trials={2 * plan.n_trials} with the same command adds trials to study {plan.name}"
-        if plan.sampler in ("grid", "brute_force"):
-            hints["further"] = f"search.fresh=true with the same command: a new study (this is {plan.name})"
+    same, combinations = same_command(plan, fresh=wanted.search.fresh), wanted.space.combinations
+    if outcome.stopped != "done":
+        hints["go on"] = f"{same} goes on with study {plan.name}"
+    elif combinations is not None and plan.n_trials >= len(combinations):
+        hints["further"] = f"search.fresh=true with the same command: a new study (this is {plan.name})"
     else:
-        hints["go on"] = f"the same command goes on with study {plan.name}"
+        n_trials = min(2 * plan.n_trials, len(combinations) if combinations is not None else 2 * plan.n_trials)
+        hints["further"] = f"search.n_trials={n_trials} and {same} adds trials to study {plan.name}"
     print_leaderboard(summary.board, title=plan.name, hints=hints)
 
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_plugins.medexp_sweeper._job import Frameworks, TrialJob
 from hydra_plugins.medexp_sweeper._launcher import LauncherJobs
 from hydra_plugins.medexp_sweeper._plan import Asked, asked, study_of_command
-from hydra_plugins.medexp_sweeper._results import pool_folds, say_refit, show, unwritten
+from hydra_plugins.medexp_sweeper._results import pool_folds, same_command, say_refit, show, unwritten
 from hydra_plugins.medexp_sweeper._values import write
 from medexp.config.door import user_errors
 from medexp.config.instantiate import instantiate
@@ -62,10 +62,12 @@ def sweep(arguments: list[str], context: HydraContext, task: TaskFunction, maste
         tracker: Tracker = instantiate("logger", wanted.config.logger)
         study = _opened(plan, wanted.space, allow_changed=wanted.search.allow_changed)
         parent = stack.enter_context(_parent(wanted, study, tracker, arguments, master))
+        if wanted.search.fresh:  # which makes another one each time
+            logger.info("%s goes on with this study", same_command(plan, fresh=True))
         with summarised(parent, study) as kept:
             outcome = _drive(study, jobs_in(plan.folder), wanted, parent, export=wanted.search.export)
         records = study.records()
-        show(kept[0] if kept else unwritten(parent, records), parent, outcome)
+        show(kept[0] if kept else unwritten(parent, records), parent, outcome, wanted)
         if outcome.stopped == "interrupted":
             raise KeyboardInterrupt
         if outcome.stopped == "done":

@@ -272,6 +272,38 @@ def test_a_job_that_is_killed_each_time_costs_its_trial_alone(outputs: Path) -> 
     assert [row["state"] for row in trials(outputs)] == ["failed", "complete"]
 
 
+@pytest.mark.slow
+def test_a_fresh_study_says_which_command_goes_on_with_it(outputs: Path, script: Script) -> None:
+    """With search.fresh=true the same command makes another one each time."""
+    sweep = (
+        "train",
+        "-m",
+        *SMALL,
+        "seed=1,2",
+        "trainer.max_epochs=1",
+        "search.export=false",
+        f"paths.outputs={outputs}",
+    )
+    fresh = script(*sweep, "search.n_trials=1", "search.fresh=true")
+    assert fresh.returncode == 0, fresh.stderr
+    hint = re.search(
+        r"search\.n_trials=2 and the same command with (search\.study='.*?') for search.fresh", fresh.stdout
+    )
+    assert hint is not None, fresh.stdout
+    assert hint[1] in fresh.stderr  # said at once: a sweep that is killed has no last words
+    done = script(*sweep, "search.n_trials=2", hint[1])
+    assert done.returncode == 0, done.stderr
+    assert len(runs(outputs)) == 3
+    assert [row["state"] for row in trials(outputs)] == ["complete", "complete"]
+
+
+def test_one_fold_beside_all_folds_is_refused_before_anything_is_trained(script: Script, outputs: Path) -> None:
+    done = script("train", "-m", "search.folds=true", "data.fold=null,0", f"paths.outputs={outputs}")
+    assert done.returncode == 1
+    assert "Each trial trains every fold" in done.stderr
+    assert not (outputs / "sweeps").exists()
+
+
 def test_several_objectives_have_a_front_and_no_pruner(script: Script) -> None:
     done = script("train", "-m", *SEARCH, "search.objectives=[{metric:val_auc,mode:max},{metric:parameters,mode:min}]")
     assert done.returncode == 1
