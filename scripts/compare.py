@@ -19,6 +19,7 @@ def main(cfg: DictConfig) -> None:
         from medexp.config.load import load_compare
 
         config = load_compare(cfg)
+        from medexp.config.flatten import task_overrides
         from medexp.sweep.compare import compare
         from medexp.types import Objective
 
@@ -30,6 +31,7 @@ def main(cfg: DictConfig) -> None:
             storage=config.storage,
             objective=None if config.metric is None else Objective(config.metric, config.mode or "max"),
             top=config.top,
+            elsewhere=[item for item in task_overrides() if item.startswith(("paths.", "tracking."))],
         )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 
 from hydra_plugins.medexp_sweeper._plan import Asked
+from hydra_plugins.medexp_sweeper._values import write
 from medexp.errors import MedexpError
 from medexp.experiment.pooled import FOLD, FoldRun, pool, write_variants
+from medexp.redact import redact
 from medexp.sweep.leaderboard import Leaderboard, print_leaderboard
 from medexp.sweep.outcome import Outcome
 from medexp.sweep.parent import Parent
@@ -15,9 +18,11 @@ from medexp.sweep.plan import Plan
 from medexp.sweep.records import Record
 from medexp.sweep.refit import spread
 from medexp.sweep.summary import PAGE, TABLE, Summary
+from medexp.tracking.null_tracker import NullTracker
 
 logger = logging.getLogger(__name__)
 FOLDS = "folds.csv"
+PLACES = ("paths.", "tracking.uri=", "tracking.experiment=")  # other scripts have to be told
 
 
 def same_command(plan: Plan, *, fresh: bool) -> str:
@@ -33,7 +38,9 @@ def show(summary: Summary, parent: Parent, outcome: Outcome, wanted: Asked) -> N
         hints["page"] = written[PAGE]
     if TABLE in written:
         hints["table"] = written[TABLE]
-    hints["compare"] = f"python scripts/compare.py sweep={parent.id}"
+    places = [redact(item) for item in wanted.fixed if item.startswith(PLACES)]
+    known = plan.name if isinstance(parent.tracker, NullTracker) else parent.id
+    hints["compare"] = shlex.join(["python", "scripts/compare.py", f"sweep={write(known)}", *places])
     if summary.command is not None:
         hints["retrain"] = summary.command
     same, combinations = same_command(plan, fresh=wanted.search.fresh), wanted.space.combinations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def compare(
     storage: str | None,
     objective: Objective | None,
     top: int,
+    elsewhere: Sequence[str] = (),
 ) -> Leaderboard:
     """Print the trials of a sweep, the best first; it may be running. Return all of them.
 
@@ -47,6 +49,7 @@ def compare(
         storage: of the study; None: as the sweep recorded it.
         objective: sorts by another metric of the runs; None: as the sweep does.
         top: how many are shown.
+        elsewhere: the overrides that put outputs and store at another place than the default.
 
     Raises:
         MedexpError: there is no such sweep (lists the latest), or nothing says what it is sorted by.
@@ -65,7 +68,7 @@ def compare(
         raise ConfigError("metric: only runs have other metrics, and none is recorded (logger=none). Remove it")
     name = study.name if study is not None else (found.study or found.name if found is not None else "")
     status = f" ({found.status})" if found is not None else ""
-    print_leaderboard(board, top=top, title=f"{name}{status}", hints=_hints(found, study, objectives))
+    print_leaderboard(board, top=top, title=f"{name}{status}", hints=_hints(found, study, objectives, elsewhere))
     if study is None and found is not None and found.study:
         wide_console().print("  The study's own storage was not read: pruned and waiting trials are as their runs say.")
     return board
@@ -146,7 +149,9 @@ def _of_runs(tracker: Tracker, found: Sweep, objectives: Sequence[Objective], *,
     return Leaderboard.of_children(ours, objectives, counts or None)
 
 
-def _hints(found: Sweep | None, study: StoredStudy | None, objectives: Sequence[Objective]) -> dict[str, str]:
+def _hints(
+    found: Sweep | None, study: StoredStudy | None, objectives: Sequence[Objective], elsewhere: Sequence[str]
+) -> dict[str, str]:
     hints = {}
     command = None if found is None else found.tags.get("medexp.best_command")
     if study is not None and study.objectives:
@@ -156,5 +161,6 @@ def _hints(found: Sweep | None, study: StoredStudy | None, objectives: Sequence[
         hints["retrain"] = command
     if found is not None:
         hints["parent"] = found.run_id
-        hints["promote"] = f"python scripts/promote.py sweep={found.run_id}"
+        places = map(redact, elsewhere)
+        hints["promote"] = shlex.join(["python", "scripts/promote.py", f"sweep={found.run_id}", *places])
     return hints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,7 @@ def test_the_script_shows_a_running_sweep_best_first_with_the_metrics_of_its_run
     assert "0.9000" in done.stdout
     assert "0.4500" in done.stdout
     assert "retrain  python scripts/train.py data=phantom rate=" in done.stdout
+    assert re.search(rf"promote  python scripts/promote\.py sweep=\w{{32}} paths\.outputs={outputs}\n", done.stdout)
 
 
 def test_an_unknown_sweep_is_a_sentence_with_the_latest_ones(script: Script, outputs: Path, tmp_path: Path) -> None:

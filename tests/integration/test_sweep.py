@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -294,6 +295,9 @@ def test_a_fresh_study_says_which_command_goes_on_with_it(outputs: Path, script:
     done = script(*sweep, "search.n_trials=2", hint[1])
     assert done.returncode == 0, done.stderr
     assert len(runs(outputs)) == 3
+    compare = re.search(r"compare  python scripts/compare\.py (.*)", done.stdout)
+    assert compare is not None
+    assert "2 trials: 2 complete" in script("compare", *shlex.split(compare[1])).stdout  # wherever the outputs are
     assert [row["state"] for row in trials(outputs)] == ["complete", "complete"]
 
 
