@@ -15,6 +15,7 @@ from medexp.config.flatten import flatten
 from medexp.config.load import load, load_search
 from medexp.config.schema import SearchConfig, TrainConfig
 from medexp.errors import ConfigError
+from medexp.experiment.pooled import FOLD
 from medexp.sweep.exhaustive import examples
 from medexp.sweep.identity import fresh_name, operational, study_name
 from medexp.sweep.plan import Plan
@@ -114,6 +115,7 @@ def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) ->
     search = load_search(base)
     fixed, space = space_of(arguments, search, loader, base=base)
     pruner(search.pruner, search.pruner_options)
+    _check_refit(space, search)
     several = space.combinations
     jobs = several if several is not None and len(several) <= MOST_CHECKED else tuple(examples(space))
     config = _checked([[*fixed, *job] for job in jobs], loader, master)
@@ -148,6 +150,15 @@ def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig
         raise ConfigError("\n".join(f"Job {' | '.join(which)}:\n{text}" for text, which in problems.items()))
     assert first is not None
     return first
+
+
+def _check_refit(space: Space, search: SearchConfig) -> None:
+    if search.refit and FOLD in space.names:
+        raise ConfigError(
+            "The best of the folds is the easiest one, there is nothing to train again. Received: "
+            f"search.refit={search.refit} with a sweep over {FOLD}. Override: search.refit=0, or search.folds=true in "
+            "place of the sweep"
+        )
 
 
 def _check_folds(config: TrainConfig) -> None:

@@ -16,7 +16,7 @@ from medexp.sweep.outcome import Outcome
 from medexp.sweep.parent import Parent
 from medexp.sweep.plan import Plan
 from medexp.sweep.records import Record
-from medexp.sweep.refit import spread
+from medexp.sweep.refit import of_best_epoch, spread
 from medexp.sweep.summary import PAGE, TABLE, Summary
 from medexp.tracking.null_tracker import NullTracker
 
@@ -103,14 +103,13 @@ def say_refit(parent: Parent, best: Record, records: Sequence[Record]) -> None:
         return
     objective = parent.plan.objectives[0]
     runs = {child.run_id: child for child in parent.tracker.children(parent.id)}
-    known = [
-        {
-            objective.metric: record.values[0],
-            **({} if (child := runs.get(record.run_id or "")) is None else child.metrics),
-        }
-        for record in done
-    ]
-    found = spread(known)
+    metrics = [runs[record.run_id].metrics if record.run_id in runs else {} for record in done]
+    found = spread(
+        [
+            {**of_best_epoch(known), objective.metric: record.values[0]}
+            for known, record in zip(metrics, done, strict=True)
+        ]
+    )
     run = parent.writing
     if run is not None:
         run.log_metrics({f"refit/{name}": value for name, value in found.items()}, step=0)

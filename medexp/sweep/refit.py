@@ -47,3 +47,8 @@ def spread(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
         if len(values) > 1:
             found[f"{name}_std"] = statistics.stdev(values)
     return found
+
+
+def of_best_epoch(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of a run, those of each epoch as they were at the best one: it is what was kept and tested."""
+    return {name: metrics.get(f"best_{name}", value) for name, value in metrics.items()}

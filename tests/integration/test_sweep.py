@@ -254,6 +254,8 @@ def test_the_best_is_trained_again_with_new_seeds(outputs: Path, script: Script)
     values = [child.data.metrics["test_auc"] for child in again]  # these are tested
     assert parent.data.metrics["refit/test_auc_mean"] == pytest.approx(sum(values) / 2)
     assert "trained 2 times with new seeds" in done.stderr
+    scores = [child.data.metrics["best_val_auc"] for child in again]
+    assert parent.data.metrics["refit/val_auc_mean"] == pytest.approx(sum(scores) / 2)
 
 
 @pytest.mark.slow
@@ -305,6 +307,13 @@ def test_one_fold_beside_all_folds_is_refused_before_anything_is_trained(script:
     done = script("train", "-m", "search.folds=true", "data.fold=null,0", f"paths.outputs={outputs}")
     assert done.returncode == 1
     assert "Each trial trains every fold" in done.stderr
+    assert not (outputs / "sweeps").exists()
+
+
+def test_the_best_of_the_folds_is_not_trained_again(script: Script, outputs: Path) -> None:
+    done = script("train", "-m", "search=folds", "search.refit=2", f"paths.outputs={outputs}")
+    assert done.returncode == 1
+    assert "The best of the folds is the easiest one" in done.stderr
     assert not (outputs / "sweeps").exists()
 
 

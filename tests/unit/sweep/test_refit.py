@@ -6,7 +6,7 @@ import pytest
 
 from medexp.sweep.plan import Plan
 from medexp.sweep.records import Record
-from medexp.sweep.refit import refit_plan, spread
+from medexp.sweep.refit import of_best_epoch, refit_plan, spread
 from medexp.sweep.space import Choice, Space
 from medexp.types import Objective
 
@@ -25,3 +25,8 @@ def test_the_spread_is_of_what_all_runs_have() -> None:
     assert found == {"auc_mean": pytest.approx(0.85), "auc_std": pytest.approx(0.0707107)}
     assert spread([{"auc": 0.8}]) == {"auc_mean": 0.8}
     assert spread([]) == {}
+
+
+def test_what_is_averaged_is_of_the_best_epoch_and_not_of_the_last() -> None:
+    known = {"val_auc": 0.5, "best_val_auc": 0.8, "test_auc": 0.7, "best_epoch": 3.0}
+    assert of_best_epoch(known) == {"val_auc": 0.8, "best_val_auc": 0.8, "test_auc": 0.7, "best_epoch": 3.0}
