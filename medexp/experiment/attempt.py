@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from medexp.config.schema import TrainConfig
-from medexp.errors import TrainingError
+from medexp.errors import ConfigError, TrainingError, unknown
 from medexp.experiment.recorded import Execution, recorded
 from medexp.sweep.trial import Trial
 from medexp.tracking.base import Tracker
@@ -57,6 +57,20 @@ def watch(trial: Trial, value: float, *, step: int, epochs: int) -> None:
         )
     if trial.should_prune():
         raise Pruned(value, epochs=epochs)
+
+
+def check_objectives(config: TrainConfig, metrics: Mapping[str, float]) -> None:
+    """See after an epoch that what a light trial is to be compared by will be there, rather than after the last one.
+
+    Raises:
+        ConfigError: it will not; lists what there is.
+    """
+    if config.sweep.export or config.search is None:  # the test of the network may have more
+        return
+    there = {*metrics, "seconds", "parameters"}
+    for objective in config.search.objectives:
+        if objective.metric.removesuffix("_std") not in there:  # folds have a deviation
+            raise ConfigError(f"search.objectives: {unknown('metric', objective.metric, there)}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from medexp.config.instantiate import instantiate
 from medexp.config.saved import RESULT
 from medexp.config.schema import TrainConfig
 from medexp.experiment import results
-from medexp.experiment.attempt import attempted, watch
+from medexp.experiment.attempt import attempted, check_objectives, watch
 from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.phases import phases
 from medexp.experiment.record import record, source_tags
@@ -131,6 +131,7 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     # ---- fit
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
         run.log_metrics(metrics, step=epoch)
+        check_objectives(config, metrics)
         if math.isfinite(metrics["loss"]):  # else it has failed, which is not the same as being worse than others
             watch(trial, metrics[objective.metric], step=epoch - 1, epochs=epoch)
 

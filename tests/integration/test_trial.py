@@ -18,7 +18,7 @@ from support import TINY, Script
 from medexp.config.load import load
 from medexp.config.register import CONF, register
 from medexp.config.schema import TrainConfig
-from medexp.errors import RegistryError, TrainingError
+from medexp.errors import ConfigError, RegistryError, TrainingError
 from medexp.experiment.trial import run_trial
 from medexp.registry.promotion import Promotion
 from medexp.sweep.attached import StudyTrial
@@ -204,6 +204,18 @@ def test_a_trial_that_cannot_be_trained_says_why(outputs: Path) -> None:
     assert record.state == "failed"
     assert "Unknown metric" in str(record.error)
     assert study.in_mlflow(str(record.run_id)).data.tags["medexp.trial.state"] == "FAIL"
+
+
+def test_an_objective_that_there_is_not_costs_one_epoch(outputs: Path) -> None:
+    study = Study.open(outputs)
+    nothing = "search.objectives=[{metric:val_nothing,mode:max}]"
+    with pytest.raises(ConfigError, match="Unknown metric"):
+        run_trial(study.config(order := study.ask(), nothing, "search.pruner=none", "trainer.max_epochs=3"))
+    record = study.record(order)
+    assert record.state == "failed"
+    history = study.in_mlflow(str(record.run_id)).data.metrics
+    assert "best_epoch" not in history  # it did not come to an end
+    assert not (outputs / "runs" / str(record.run_id) / "result.json").exists()
 
 
 def test_a_trial_of_several_objectives_tells_a_value_for_each(outputs: Path) -> None:
