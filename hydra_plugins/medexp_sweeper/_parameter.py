@@ -21,7 +21,7 @@ from hydra.core.override_parser.types import (
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.medexp_sweeper._values import plain, write
-from medexp.config.schema import SearchConfig
+from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError, unknown
 from medexp.sweep.exhaustive import MOST
 from medexp.sweep.samplers import EXHAUSTIVE

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from hydra_plugins.medexp_sweeper._space import space_of
 from medexp.config.flatten import flatten
 from medexp.config.load import load, load_search
-from medexp.config.schema import SearchConfig, TrainConfig
+from medexp.config.schema import TrainConfig
+from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
 from medexp.experiment.pooled import FOLD
 from medexp.sweep.exhaustive import examples

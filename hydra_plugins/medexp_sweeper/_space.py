@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.medexp_sweeper._parameter import name_of, parameter_of
 from hydra_plugins.medexp_sweeper._values import write
-from medexp.config.schema import SearchConfig
+from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
 from medexp.sweep.exhaustive import exhaustive
 from medexp.sweep.load_condition import load_condition

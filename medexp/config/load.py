@@ -10,8 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import AugmentedDataConfig, SearchConfig, TrainConfig
+from medexp.config.schema import AugmentedDataConfig, TrainConfig
 from medexp.config.schema_scripts import AuditScriptConfig, CompareConfig, PromoteConfig, ReproduceConfig, SyncConfig
+from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
 
 Typed = TypeVar("Typed", bound=BaseModel)

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Node = dict[str, Any]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(gt=0)]
-Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-Name = Annotated[str, Field(strict=False, coerce_numbers_to_str=True, min_length=1)]
-
-
-SMALLER_IS_BETTER = ("loss", "log_loss", "brier", "mean_absolute_error")
-LARGER_IS_BETTER = (
-    "auc", "accuracy", "balanced_accuracy", "subset_accuracy", "average_precision", "f1", "sensitivity", "specificity",
-    "quadratic_kappa",
-)  # fmt: skip
-
-
-class Shell(BaseModel):
-    """Frozen, and an unknown key is an error: a key that has no effect misleads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ObjectiveConfig(Shell):
-    """The metric that selects the best epoch, and its direction."""
-
-    metric: Name
-    mode: Literal["max", "min"]
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> ObjectiveConfig:
-        if self.metric.startswith("test_"):
-            raise ValueError(f"the test set must not select: {self.metric} becomes val_{self.metric[5:]}")
-        name = self.metric.removeprefix("val_")
-        wanted = "min" if name in SMALLER_IS_BETTER else "max" if name in LARGER_IS_BETTER else self.mode
-        if wanted != self.mode:
-            raise ValueError(f"of {self.metric} the best is the {wanted}imum: objective.mode={wanted}")
-        return self
+from medexp.config.schema_base import Fraction, Name, Node, ObjectiveConfig, Pair, Positive, Shell
+from medexp.config.schema_search import SearchConfig
 
 
 class TrackingConfig(Shell):
@@ -81,60 +47,6 @@ class SweepConfig(Shell):
     trial: Annotated[int, Field(ge=0)] | None = None
     folds: bool = False
     export: bool = True
-
-
-class SearchConfig(Shell):
-    """What `-m` does: the space, who chooses from it, how many trials, and what is done when some fail."""
-
-    name: str
-    sampler: Literal["grid", "brute_force", "random", "qmc", "tpe", "cmaes", "nsga2", "gp"]
-    sampler_options: Node
-    pruner: Literal["none", "median", "percentile", "successive_halving", "hyperband", "wilcoxon"]
-    pruner_options: Node
-    space: dict[str, Name]
-    condition: str | None
-    objectives: list[ObjectiveConfig]
-    n_trials: Positive | None
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    folds: bool
-    n_jobs: Positive
-    timeout: Annotated[float, Field(gt=0)] | None
-    max_failure_rate: Annotated[float, Field(gt=0, le=1)]
-    min_failures: Positive
-    max_retry: Annotated[int, Field(ge=0)]
-    study: Name | None
-    storage: str | None
-    fresh: bool
-    allow_changed: bool
-    export: bool
-    refit: Annotated[int, Field(ge=0)]
-
-    @field_validator("space", "sampler_options", "pruner_options", mode="before")
-    @classmethod
-    def _null_is_empty(cls, value: Any) -> Any:
-        return {} if value is None else value  # Hydra can neither empty a mapping nor add to an empty one
-
-    @field_validator("study")
-    @classmethod
-    def _is_a_folder_below_sweeps(cls, study: str | None) -> str | None:
-        if study is not None and not re.fullmatch(r"\w[\w.=+ -]{0,99}", study):
-            raise ValueError("names a folder: letters, digits and . _ = + -, at most 100, a letter or digit first")
-        return study
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> SearchConfig:
-        if len(self.objectives) > 1 and self.pruner != "none":
-            raise ValueError(
-                "several objectives cannot be pruned: nothing says which of two curves is the better. "
-                "Override: search.pruner=none"
-            )
-        if len(self.objectives) > 1 and self.refit:
-            raise ValueError("of several objectives there is no single best to train again. Override: search.refit=0")
-        if self.pruner == "wilcoxon" and not self.folds:
-            raise ValueError("wilcoxon compares trials fold by fold. Override: search.folds=true")
-        if self.n_trials is None and self.sampler not in ("grid", "brute_force"):
-            raise ValueError(f"{self.sampler} has no end of its own. Override: search.n_trials=20")
-        return self
 
 
 class InputConfig(Shell):

@@ -6,18 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from medexp.config.schema import (
-    AuditConfig,
-    DataConfig,
-    Name,
-    Node,
-    ObjectiveConfig,
-    PathsConfig,
-    Positive,
-    RuntimeConfig,
-    Shell,
-    TrackingConfig,
-)
+from medexp.config.schema import AuditConfig, DataConfig, PathsConfig, RuntimeConfig, TrackingConfig
+from medexp.config.schema_base import Name, Node, ObjectiveConfig, Positive, Shell
 
 
 class StoreConfig(Shell):

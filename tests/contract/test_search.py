@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra_plugins.medexp_sweeper._space import Searched, space_of
 from medexp.config.load import load
 from medexp.config.register import CONF, register
-from medexp.config.schema import SearchConfig
+from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
 from medexp.sweep.exhaustive import examples
 from medexp.sweep.pruners import PRUNERS, pruner

@@ -23,7 +23,7 @@ from hydra_plugins.medexp_sweeper._space import Searched, space_of
 from hydra_plugins.medexp_sweeper._values import write
 from medexp.config.load import load
 from medexp.config.register import CONF, register
-from medexp.config.schema import SearchConfig
+from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError, MedexpError
 from medexp.sweep.conditions import momentum_with_sgd
 from medexp.sweep.exhaustive import examples, exhaustive
