@@ -22,7 +22,7 @@ from hydra_plugins.medexp_sweeper._results import pool_folds, same_command, say_
 from hydra_plugins.medexp_sweeper._values import write
 from medexp.config.door import user_errors
 from medexp.config.instantiate import instantiate
-from medexp.errors import TrainingError
+from medexp.errors import ConfigError, TrainingError
 from medexp.redact import redact
 from medexp.sweep.driver import drive
 from medexp.sweep.identity import operational
@@ -119,7 +119,11 @@ def _with_folder(master: DictConfig, folder: Path) -> DictConfig:
 
 
 def _opened(plan: Plan, space: Space, *, allow_changed: bool = False) -> SharedStudy:
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        outputs = plan.folder.parent.parent
+        raise ConfigError(f"paths.outputs: cannot be written ({error.strerror}). Received: {outputs}.") from error
     make = partial(sampler, plan.sampler, plan.sampler_options, seed=plan.seed, space=space)
     return SharedStudy.open(
         plan,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from medexp.logs import FILE_ONLY
 from medexp.sweep.importance import Importances, importances
 from medexp.sweep.leaderboard import Leaderboard
 from medexp.sweep.parent import Parent
@@ -67,7 +68,7 @@ def summarised(parent: Parent, study: Records) -> Iterator[list[Summary]]:
             written.append(summarise(parent, study.records(), hurried=hurried))
         except Exception as error:  # must not hide what ended the sweep
             logger.warning("the summary of the study could not be written: %s", error)
-            logger.info("the traceback", exc_info=True)
+            logger.info("the traceback", exc_info=True, extra=FILE_ONLY)
 
 
 def summarise(parent: Parent, records: Sequence[Record], *, hurried: bool = False) -> Summary:

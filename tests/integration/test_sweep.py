@@ -310,6 +310,13 @@ def test_one_fold_beside_all_folds_is_refused_before_anything_is_trained(script:
     assert not (outputs / "sweeps").exists()
 
 
+def test_a_folder_that_cannot_be_written_is_a_sentence(script: Script) -> None:
+    done = script("train", "-m", "seed=1,2", "paths.outputs=/proc/nowhere")
+    assert done.returncode == 1
+    assert "paths.outputs: cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_best_of_the_folds_is_not_trained_again(script: Script, outputs: Path) -> None:
     done = script("train", "-m", "search=folds", "search.refit=2", f"paths.outputs={outputs}")
     assert done.returncode == 1

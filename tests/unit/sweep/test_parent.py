@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -205,6 +206,25 @@ def test_a_signal_leaves_the_table_and_a_killed_run_and_an_error_a_failed_one(
         assert (plan.folder / "trials.csv").is_file()
         assert (plan.folder / "study.html").is_file() == (status == "FAILED")
         assert parents(uri, tmp_path)[0].info.status == status
+
+
+def test_a_summary_that_cannot_be_written_is_a_sentence_and_its_traceback_is_in_the_log_alone(
+    tmp_path: Path, plan: Plan, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Study:
+        def records(self) -> list[Record]:
+            return records(0.5)
+
+    (plan.folder / "trials.csv").mkdir(parents=True)
+    caplog.set_level(logging.INFO)
+    with (
+        opened(NullTracker(), open_toy(plan), plan, tmp_path / "s") as parent,
+        summarised(parent, Study()) as kept,
+    ):
+        pass
+    assert kept == []
+    assert "the summary of the study could not be written" in caplog.text
+    assert [record.file_only for record in caplog.records if record.exc_info] == [True]
 
 
 @pytest.fixture
