@@ -117,7 +117,8 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     data = data_module(config.data, seed=config.seed)
     data.prepare()
     if config.data.audit != "off":
-        report = audit_data(config.data, config.audit, data, run, folder, seed=config.seed, page=config.sweep.export)
+        seed = config.data.split.seed  # the data's, not the run's: seeds share a split, and what is found in it
+        report = audit_data(config.data, config.audit, data, run, folder, seed=seed, page=config.sweep.export)
         enforce(report, mode=config.data.audit, where=str(folder / AUDIT / "audit.html"))
     spec = data.setup()
     run.log_data(spec)

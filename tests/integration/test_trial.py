@@ -143,6 +143,13 @@ def test_a_light_trial_reports_each_epoch_and_is_validated_only(outputs: Path) -
         promotion.propose()
 
 
+def test_trials_of_other_seeds_share_one_audit(outputs: Path) -> None:
+    study = Study.open(outputs)
+    for seed in (0, 1):
+        study.run(f"seed={seed}", "trainer.max_epochs=1")
+    assert len(list((outputs / "cache" / "audits").glob("*.json"))) == 1
+
+
 def test_a_hopeless_trial_is_pruned_and_its_run_finished(outputs: Path) -> None:
     study = Study.open(outputs, pruner="median")
     storage = study.shared.storage  # a trial that was better than any can be, without training one
