@@ -198,6 +198,9 @@ class _Driver:
         """Tell the study of jobs that are over; those that told it themselves have done so already."""
         if not self._over:
             return
+        failed = not all(
+            ended.ok for ended in self._over
+        )  # perhaps one too many: nothing is begun before that is known
         for ended in list(self._over):
             if not self._patience.ask(partial(self._tell, ended), otherwise=False):
                 return
@@ -207,7 +210,7 @@ class _Driver:
                 self._progress.lost(order, ended.error or "nobody knows why")
                 self._next_reap = 0.0  # it may have been killed once too often
         self._next_ask = 0.0
-        if time.monotonic() >= self._next_look:
+        if failed or time.monotonic() >= self._next_look:
             self._look()
 
     def _tell(self, ended: Ended) -> bool:
