@@ -198,9 +198,7 @@ class _Driver:
         """Tell the study of jobs that are over; those that told it themselves have done so already."""
         if not self._over:
             return
-        failed = not all(
-            ended.ok for ended in self._over
-        )  # perhaps one too many: nothing is begun before that is known
+        failed = not all(ended.ok for ended in self._over)  # perhaps one too many: to be known before another begins
         for ended in list(self._over):
             if not self._patience.ask(partial(self._tell, ended), otherwise=False):
                 return
