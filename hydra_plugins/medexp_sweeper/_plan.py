@@ -120,7 +120,7 @@ def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) ->
     several = space.combinations
     jobs = several if several is not None and len(several) <= MOST_CHECKED else tuple(examples(space))
     config = _checked([[*fixed, *job] for job in jobs], loader, master)
-    name = study_name(search.name, [*arguments], study=search.study)
+    name = study_name(search.name, arguments, swept=space.names, study=search.study)
     return Asked(tuple(fixed), space, search, config, name)
 
 

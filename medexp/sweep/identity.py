@@ -13,22 +13,24 @@ _OPERATIONAL = (
     "runtime.console_level", "logger", "paths",
 )  # fmt: skip
 _FAMILIES = ("hydra.", "hydra/", "paths.", "tracking.", "logger.", "sweep.")
-_LONGEST = 40
+_LONGEST = 48
 
 
-def study_name(search: str, overrides: Sequence[str], *, study: str | None = None) -> str:
-    """Return the name of the study that a command means.
+def study_name(search: str, overrides: Sequence[str], *, swept: Sequence[str] = (), study: str | None = None) -> str:
+    """Return the name of the study that a command means: how it searches, over what, and a digest of all of it.
 
     Args:
-        search: what the command searches with (`grid`, `optuna`), for a name without overrides.
+        search: what the command searches with: `grid`, `optuna`.
         overrides: of the command line. Where things are, how much is done and how is no part of the identity;
             their order is none either.
+        swept: the keys that are searched; a person knows a study by them.
         study: the name that the user gave; it stands.
     """
     if study is not None:
         return study
     asked = sorted(item for item in overrides if not operational(item))
-    slug = re.sub(r"[^A-Za-z0-9.=]+", "-", "-".join(asked)).strip("-.")[:_LONGEST].strip("-.") or search
+    slug = "-".join([search, *(key.rpartition(".")[2] for key in swept)])
+    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", slug)[:_LONGEST].strip("-")
     return f"{slug}-{digest_of(asked)[:8]}"
 
 

@@ -15,6 +15,7 @@ from medexp.sweep.importance import Importances, importances
 from medexp.sweep.leaderboard import Leaderboard
 from medexp.sweep.parent import Parent
 from medexp.sweep.records import Record
+from medexp.sweep.refit import of_best_epoch
 from medexp.sweep.trial_table import PLOTTED, TrialTable
 from medexp.tracking.base import Child
 from medexp.tracking.bounded import bounded
@@ -97,7 +98,7 @@ def summarise(parent: Parent, records: Sequence[Record], *, hurried: bool = Fals
     for file in files:
         run.log_files(file, PLOTS if file.parent.name == PLOTS else "")
     if best is not None and best.run_id in children:
-        run.log_metrics(children[best.run_id].metrics, step=sum(record.ended for record in records))
+        run.log_metrics(of_best_epoch(children[best.run_id].metrics), step=sum(record.ended for record in records))
     board = Leaderboard.of_records(records, table.objectives, children)
     return Summary(board, folder, tuple(files), command)
 

@@ -235,6 +235,7 @@ def test_folds_have_mean_deviation_and_pooled_metrics_in_their_parent(outputs: P
     assert metrics["folds/val_auc"] == pytest.approx(sum(values) / 3)
     assert metrics["folds/val_auc_std"] > 0 or len(set(values)) == 1
     assert "folds/pooled_auc" in metrics or "folds/pooled_val_auc" in metrics
+    assert "data.fold" not in parent.data.tags["medexp.best_command"]  # no fold is better than another
     assert re.search(r"3 folds: val_auc 0\.\d+, deviation", done.stderr)
 
 

@@ -26,6 +26,7 @@ def test_what_is_searched_is(other: str) -> None:
 def test_a_name_is_a_folder_s_name_and_one_that_is_given_stands() -> None:
     name = study_name("optuna", ["data.root='/a b/c'", "optimizer.learning_rate=tag(log,interval(1e-5,1e-2))"])
     assert not set(name) & set("/ '(),")
+    assert study_name("grid", ["a=1"], swept=["data.aug", "seed"]).startswith("grid-aug-seed-")
     assert study_name("optuna", ["seed=1"], study="mine") == "mine"
 
 
