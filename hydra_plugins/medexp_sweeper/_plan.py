@@ -18,7 +18,7 @@ from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
 from medexp.experiment.pooled import FOLD
 from medexp.sweep.exhaustive import examples
-from medexp.sweep.identity import fresh_name, operational, study_name
+from medexp.sweep.identity import fresh_name, study_name
 from medexp.sweep.plan import Plan
 from medexp.sweep.pruners import pruner
 from medexp.sweep.space import Space
@@ -119,7 +119,7 @@ def asked(arguments: Sequence[str], loader: ConfigLoader, master: DictConfig) ->
     _check_refit(space, search)
     several = space.combinations
     jobs = several if several is not None and len(several) <= MOST_CHECKED else tuple(examples(space))
-    config = _checked([[*fixed, *job] for job in jobs], loader, master)
+    config = _checked(fixed, jobs, loader, master)
     name = study_name(search.name, arguments, swept=space.names, study=search.study)
     return Asked(tuple(fixed), space, search, config, name)
 
@@ -132,21 +132,23 @@ def _fixed_values(arguments: Sequence[str], loader: ConfigLoader) -> list[str]:
     return [text for text, item in zip(arguments, overrides, strict=True) if not item.is_sweep_override()]
 
 
-def _checked(jobs: Sequence[list[str]], loader: ConfigLoader, master: DictConfig) -> TrainConfig:
-    """The configuration of the first job; a ConfigError lists every job that cannot run."""
+def _checked(
+    fixed: Sequence[str], jobs: Sequence[Sequence[str]], loader: ConfigLoader, master: DictConfig
+) -> TrainConfig:
+    """The configuration of the first job; a ConfigError lists every job that cannot run, by what is its own."""
     problems: dict[str, list[str]] = {}
     first: TrainConfig | None = None
     shared: dict[str, Any] = {}
     for job in jobs:
         try:
-            config = load(loader.load_sweep_config(master, list(job)))
+            config = load(loader.load_sweep_config(master, [*fixed, *job]))
             _check_folds(config)
             first = first or config
             for key in SHARED:
                 if shared.setdefault(key, getattr(config, key)) != getattr(config, key):
                     raise ConfigError(f"{key}: must be the same in all jobs of a sweep: they have one parent.")
         except ConfigError as error:
-            problems.setdefault(str(error), []).append(" ".join(item for item in job if not operational(item)))
+            problems.setdefault(str(error), []).append(" ".join(job) or "without a choice")
     if problems:
         raise ConfigError("\n".join(f"Job {' | '.join(which)}:\n{text}" for text, which in problems.items()))
     assert first is not None

@@ -132,7 +132,7 @@ def test_a_wrong_job_of_a_sweep_is_found_before_any_job_starts(script: Script, o
 def test_jobs_of_a_sweep_share_their_objective(script: Script) -> None:
     done = script("train", "-m", "objective.metric=val_auc,val_accuracy")
     assert done.returncode == 1
-    assert "objective: must be the same in all jobs of a sweep" in done.stderr
+    assert "objective.metric: all trials of a study share it" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_one_ctrl_c_finishes_what_runs_and_begins_nothing(outputs: Path) -> None
 
 
 def test_a_second_ctrl_c_stops_the_jobs_too(outputs: Path) -> None:
-    process = begin(outputs, "seed=1,2", "trainer.max_epochs=4000", "search.export=false")
+    process = begin(outputs, "seed=1,2", "callbacks=none", "trainer.max_epochs=4000", "search.export=false")
     wait_until(lambda: '"intermediate_value"' in journal(outputs), seconds=120, what="the first report of a trial")
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(1.5)
