@@ -54,7 +54,11 @@ def start(outputs: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(
     ("number", "status", "code"),
-    [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130), (signal.SIGHUP, "KILLED", 129)],
+    [
+        (signal.SIGTERM, "KILLED", 143),
+        (signal.SIGINT, "KILLED", 130),
+        pytest.param(signal.SIGHUP, "KILLED", 129, marks=pytest.mark.slow),
+    ],
     ids=["SIGTERM", "Ctrl-C", "closed terminal"],
 )
 def test_a_stopped_training_is_killed_in_the_store(

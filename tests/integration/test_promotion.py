@@ -190,6 +190,7 @@ def test_the_script_shows_then_applies(script: Script, uri: str) -> None:
     assert json.dumps(aliases(uri)) == json.dumps({"champion": best})
 
 
+@pytest.mark.slow
 def test_the_command_that_a_refusal_prints_works(script: Script, uri: str) -> None:
     first = record(uri, 0.8)
     other = record(uri, 0.9, data=replace(DATA, name="breast", digest="bbbb"))

@@ -189,7 +189,7 @@ def check_closed(folder: Path) -> None:
     "moment",
     [
         pytest.param("shutil.rmtree", marks=pytest.mark.slow),  # before the checkpoints are removed
-        "open",  # before anything else
+        pytest.param("open", marks=pytest.mark.slow),  # before anything else
     ],
 )
 def test_a_training_killed_between_its_result_and_its_end_is_closed_by_resuming_it(

@@ -114,6 +114,7 @@ def test_the_command_for_the_best_is_complete(searched: tuple[Path, Any]) -> Non
     assert "optimizer.learning_rate=" in command
 
 
+@pytest.mark.slow
 def test_the_same_command_repeats_nothing_and_more_trials_are_added(searched: tuple[Path, Any], script: Script) -> None:
     outputs, _ = searched
     before = runs(outputs)
@@ -190,6 +191,7 @@ def test_whenever_a_sweep_is_killed_it_ends_with_the_same_trials(outputs: Path, 
     assert len(runs(outputs)) == 7  # with the parent
 
 
+@pytest.mark.slow
 def test_one_ctrl_c_finishes_what_runs_and_begins_nothing(outputs: Path) -> None:
     process = begin(outputs, "seed=range(1,20)", "trainer.max_epochs=2", "search.export=false")
     wait_until(lambda: '"intermediate_value"' in journal(outputs), seconds=120, what="the first report of a trial")
@@ -205,6 +207,7 @@ def test_one_ctrl_c_finishes_what_runs_and_begins_nothing(outputs: Path) -> None
     assert {child.info.status for child in children} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_stops_the_jobs_too(outputs: Path) -> None:
     process = begin(outputs, "seed=1,2", "callbacks=none", "trainer.max_epochs=4000", "search.export=false")
     wait_until(lambda: '"intermediate_value"' in journal(outputs), seconds=120, what="the first report of a trial")

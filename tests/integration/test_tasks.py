@@ -76,6 +76,7 @@ def test_findings_are_trained_measured_and_exported(script: Script, outputs: Pat
     assert len(list((folder / "plots").glob("*.png"))) >= 4
 
 
+@pytest.mark.slow
 def test_grades_are_trained_measured_and_exported(script: Script, outputs: Path, manifest: Path) -> None:
     folder, printed = trained(
         script, outputs, f"data.manifest={manifest}", "data.label_column=grade", "data.task=ordinal",

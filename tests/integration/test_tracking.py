@@ -50,6 +50,7 @@ def test_three_first_users_of_a_fresh_postgresql_lose_nothing(postgres: str, tmp
     assert_nothing_is_lost(postgres, 3)
 
 
+@pytest.mark.slow
 def test_a_sweep_on_postgresql_has_a_parent_and_children(postgres: str, script: Script, outputs: Path) -> None:
     done = script(
         "train", "-m", "data.aug=none,light", *TINY, f"tracking.uri={postgres}", f"paths.outputs={outputs}"

@@ -181,6 +181,7 @@ def test_mlflow_loads_the_model_and_it_says_what_was_recorded(trained: Trained) 
     np.testing.assert_allclose(bundle.probabilities(pixels), wanted, atol=1e-5)
 
 
+@pytest.mark.slow  # by day test_reproduce.py compares weights bit by bit
 def test_the_same_command_gives_the_same_numbers(trained: Trained, script: Script, tmp_path: Path) -> None:
     done = script("train", *OVERRIDES, *TINY, f"paths.outputs={tmp_path / 'again'}", "logger=none")
     assert done.returncode == 0, done.stderr

@@ -233,6 +233,7 @@ def test_a_trial_of_several_objectives_tells_a_value_for_each(outputs: Path) -> 
     assert record.values == (metrics["val_auc"], metrics["parameters"])
 
 
+@pytest.mark.slow
 def test_folds_are_children_of_the_trial_and_finished_ones_are_kept(
     outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
