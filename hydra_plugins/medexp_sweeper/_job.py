@@ -11,14 +11,14 @@ from hydra.plugins.launcher import Launcher
 
 # What every training imports; it takes seconds, and starts no thread that matters.
 _FRAMEWORKS = (
-    "tensorflow", "keras", "sklearn.metrics", "pandas", "scipy.stats", "mlflow.tracking", "optuna", "matplotlib.figure",
-    "jinja2", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql",
+    "tensorflow", "keras", "sklearn.metrics", "pandas", "scipy.stats", "mlflow.tracking", "optuna",
+    "matplotlib.figure", "jinja2", "alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql",
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.system_metrics.system_metrics_monitor",
     "medexp.config.search_argument", "medexp.data.audit.remembered", "medexp.data.audit.run",
     "medexp.data.augmentation", "medexp.data.medmnist", "medexp.data.module", "medexp.evaluation.metrics",
-    "medexp.experiment.train", "medexp.experiment.trial", "medexp.imaging.prepare", "medexp.models.module", "medexp.models.published",
-    "medexp.sweep.attached", "medexp.sweep.journal", "medexp.tracking.mlflow_tracker", "medexp.training.schedules",
-    "medexp.training.session", "medexp.training.trainer",
+    "medexp.experiment.train", "medexp.experiment.trial", "medexp.imaging.prepare", "medexp.models.module",
+    "medexp.models.published", "medexp.sweep.attached", "medexp.sweep.journal", "medexp.tracking.mlflow_tracker",
+    "medexp.training.schedules", "medexp.training.session", "medexp.training.trainer",
 )  # fmt: skip
 
 
