@@ -30,7 +30,7 @@ from medexp.sweep.jobs import Jobs
 from medexp.sweep.nursery import Nursery
 from medexp.sweep.outcome import Limits, Outcome
 from medexp.sweep.parent import Parent, open_parent, refresh
-from medexp.sweep.plan import Plan
+from medexp.sweep.plan import STORAGE_VARIABLE, Plan
 from medexp.sweep.processes import LocalProcesses
 from medexp.sweep.pruners import pruner
 from medexp.sweep.records import Order, Record
@@ -43,7 +43,6 @@ from medexp.sweep.summary import summarised
 from medexp.tracking.base import Tracker
 
 logger = logging.getLogger(__name__)
-STORAGE = "MEDEXP_SWEEP_STORAGE"  # has the storage's password, which a command line must not show
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -108,7 +107,7 @@ def _launcher_jobs(
 
 
 def _secret(plan: Plan) -> dict[str, str]:
-    return {STORAGE: plan.storage} if redact(plan.storage) != plan.storage else {}
+    return {STORAGE_VARIABLE: plan.storage} if redact(plan.storage) != plan.storage else {}
 
 
 def _with_folder(master: DictConfig, folder: Path) -> DictConfig:

@@ -14,6 +14,7 @@ from medexp.experiment.attempt import Pruned, was_pruned
 from medexp.experiment.cross_validation import cross_validate
 from medexp.experiment.result_file import read_result
 from medexp.experiment.train import train
+from medexp.sweep.plan import STORAGE_VARIABLE
 from medexp.sweep.trial import Trial, attach
 from medexp.tracking.journal import last_status
 from medexp.tracking.killable import killable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from medexp.tracking.base import Run
 
 logger = logging.getLogger(__name__)
-STORAGE = "MEDEXP_SWEEP_STORAGE"  # has the password that a command line must not show
 
 
 def run_trial(config: TrainConfig) -> float:
@@ -41,7 +41,7 @@ def run_trial(config: TrainConfig) -> float:
         KeyboardInterrupt: Ctrl-C.
     """
     sweep = config.sweep
-    storage = sweep.storage or os.environ.get(STORAGE)
+    storage = sweep.storage or os.environ.get(STORAGE_VARIABLE)
     if storage is None or sweep.study is None or sweep.trial is None:
         raise ConfigError(
             "A trial needs its study. Received: sweep.trial without sweep.study or sweep.storage. These are set by the "

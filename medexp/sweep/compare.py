@@ -12,6 +12,7 @@ from medexp.console import wide_console
 from medexp.errors import ConfigError, MedexpError, TrackingError
 from medexp.redact import redact
 from medexp.sweep.leaderboard import Leaderboard, print_leaderboard
+from medexp.sweep.plan import STORAGE_VARIABLE
 from medexp.sweep.stored import JOURNAL, StoredStudy, read_study, studies_of
 from medexp.sweep.trial_table import TrialTable
 from medexp.tracking.base import Sweep, Tracker
@@ -20,7 +21,6 @@ from medexp.tracking.sweeps import find_sweep, latest_sweeps
 from medexp.types import Objective
 
 logger = logging.getLogger(__name__)
-STORAGE = "MEDEXP_SWEEP_STORAGE"  # an environment variable: a storage whose password no command line shows
 _MOST = 1000  # runs that are read
 _STATES = ("complete", "pruned", "failed")
 
@@ -106,7 +106,7 @@ def _study_of(found: Sweep, outputs: Path, storage: str | None) -> StoredStudy |
     """The study of a sweep; None where its storage cannot be reached from here."""
     if not found.study:
         return None
-    recorded, secret = found.tags.get("medexp.storage", ""), os.environ.get(STORAGE, "")
+    recorded, secret = found.tags.get("medexp.storage", ""), os.environ.get(STORAGE_VARIABLE, "")
     usual = str(outputs / "sweeps" / found.study / JOURNAL)
     candidates = [storage] if storage else [secret if redact(secret) == recorded else recorded, usual]
     reasons = []

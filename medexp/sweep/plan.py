@@ -12,6 +12,8 @@ from medexp.types import Objective
 if TYPE_CHECKING:
     import optuna
 
+STORAGE_VARIABLE = "MEDEXP_SWEEP_STORAGE"  # of the environment: a storage with a password, which no command line shows
+
 
 class SearchSpace(Protocol):
     """What a trial is asked about."""
