@@ -129,6 +129,34 @@ class Objective:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A number with the interval that it may lie in; the evaluation says of which confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How logits become probabilities: fitted on validation, shipped inside the network.
+
+    Args:
+        method: `temperature` (Guo et al., ICML 2017): logits * scale, one number; `vector`: logits * scale + shift, one
+            of each for every output (Platt's, for one output); `isotonic`: probability to probability, piecewise
+            linear between knots; `none`.
+        scale: of each output of the last layer.
+        shift: of each output.
+        knots: isotonic: for each output pairs (probability, calibrated probability), both rising from 0 to 1.
+    """
+
+    method: Literal["none", "temperature", "vector", "isotonic"]
+    scale: tuple[float, ...] = ()
+    shift: tuple[float, ...] = ()
+    knots: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class FitResult:
     """What training leaves: metrics per epoch, the best epoch (1-based) and where the best weights are.
 

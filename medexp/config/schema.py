@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from medexp.config.schema_base import Fraction, Name, Node, ObjectiveConfig, Pair, Positive, Shell
+from medexp.config.schema_evaluation import CardConfig, EvaluationConfig
 from medexp.config.schema_search import SearchConfig
 
 
@@ -217,6 +218,8 @@ class TrainConfig(Shell):
     finetuning: FinetuningConfig
     trainer: Node
     callbacks: dict[str, Node | None]
+    evaluation: EvaluationConfig
+    card: CardConfig
     logger: Node
 
     @field_validator("resume")

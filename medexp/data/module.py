@@ -55,11 +55,12 @@ class SplitRule:
 
 @dataclass(frozen=True)
 class SplitExamples:
-    """One split: keys, labels (n,) or (n, classes), and the other columns of the source by name."""
+    """One split: keys, labels (n,) or (n, classes), the other columns of the source by name, and groups, if any."""
 
     keys: tuple[str, ...]
     labels: np.ndarray
     metadata: Mapping[str, tuple[str, ...]]
+    groups: tuple[str, ...] | None = None
 
 
 class DataModule:
@@ -202,6 +203,7 @@ class DataModule:
             keys=tuple(data.keys[i] for i in rows),
             labels=data.labels[rows],
             metadata={name: tuple(values[i] for i in rows) for name, values in data.metadata.items()},
+            groups=None if data.groups is None else tuple(data.groups[i] for i in rows),
         )
 
     def images(self, split: Split, limit: int | None = None) -> np.ndarray:

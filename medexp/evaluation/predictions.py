@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from medexp.decision.decide import decide
 from medexp.errors import DataError
 from medexp.types import Split, Task
 
-NO_METADATA: Mapping[str, Sequence[str]] = {}
+GROUP = "group"
+_METADATA = re.compile(r"meta\((.*)\)")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Predictions:
         probabilities: of each class, (n, classes); rows sum to 1, except for multi-label.
         class_names: binary: (negative, positive); ordinal: in order.
         task: what kind of labels.
+        groups: the patient, smear ... of each image, n; None where each image stands alone.
+        metadata: other columns of the data by name, n values each, "" where one is missing.
     """
 
     split: Split
@@ -34,6 +39,8 @@ class Predictions:
     probabilities: np.ndarray
     class_names: tuple[str, ...]
     task: Task
+    groups: tuple[str, ...] | None = None
+    metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def scores(self) -> np.ndarray:
@@ -48,30 +55,26 @@ class Predictions:
             thresholds: by class name. Binary: of the positive class; multi-label: of every class. Empty for the other
                 tasks, and for a binary one whose most probable class is meant.
         """
-        if self.task == "multilabel":
-            limits = np.array([thresholds[name] for name in self.class_names])
-            return np.asarray(self.probabilities.astype(np.float64) >= limits, dtype=int)
-        if not thresholds:
-            return np.asarray(self.probabilities.argmax(axis=1))
-        return np.asarray(self.scores >= thresholds[self.class_names[1]], dtype=int)
+        return decide(self.probabilities, task=self.task, class_names=self.class_names, thresholds=thresholds)
 
-    def write(
-        self, path: Path, *, thresholds: Mapping[str, float], metadata: Mapping[str, Sequence[str]] = NO_METADATA
-    ) -> None:
+    def write(self, path: Path, *, thresholds: Mapping[str, float]) -> None:
         """Write a CSV with a row for each image, probabilities with nine significant digits (exact `float32`).
 
-        Columns: `image`, `label`, `decision`, and `p(<class>)` for each class. Multi-label has `label(<class>)` and
-        `decision(<class>)`, 0 or 1, instead. `meta(<column>)` for each column of `metadata`, n values each.
+        Columns: `image`, `group` where there are groups, `label`, `decision`, and `p(<class>)` for each class.
+        Multi-label has `label(<class>)` and `decision(<class>)`, 0 or 1, instead. `meta(<column>)` for each column of
+        `metadata`.
         """
         decided = self.decisions(thresholds)
         columns: dict[str, Sequence[object] | np.ndarray] = {"image": self.keys}
+        if self.groups is not None:
+            columns[GROUP] = self.groups
         for title, values in (("label", self.labels), ("decision", decided)):
             if self.task == "multilabel":
                 columns |= {f"{title}({name})": values[:, i] for i, name in enumerate(self.class_names)}
             else:
                 columns[title] = np.array(self.class_names)[values]
         columns |= {f"p({name})": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
-        columns |= {f"meta({name})": values for name, values in metadata.items()}
+        columns |= {f"meta({name})": values for name, values in self.metadata.items()}
         pd.DataFrame(columns).to_csv(path, index=False, float_format="%.9g")
 
     @classmethod
@@ -82,13 +85,15 @@ class Predictions:
             DataError: it cannot be read, or is of other classes.
         """
         try:
-            table = pd.read_csv(path, dtype={"image": str, "label": str}, keep_default_na=False, na_values=[])
-            probabilities = table[[f"p({name})" for name in class_names]].to_numpy(np.float32)
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[])
+            probabilities = table[[f"p({name})" for name in class_names]].astype(np.float32).to_numpy()
             if task == "multilabel":
-                labels = table[[f"label({name})" for name in class_names]].to_numpy(int)
+                labels = table[[f"label({name})" for name in class_names]].astype(int).to_numpy()
             else:
                 labels = table["label"].map({name: i for i, name in enumerate(class_names)}).to_numpy(int)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).partition("\n")[0]
             raise DataError(f"Predictions cannot be read ({reason}). Received: {path}. Train the run again") from error
-        return cls(split, tuple(table["image"]), labels, probabilities, tuple(class_names), task)
+        groups = tuple(table[GROUP]) if GROUP in table else None
+        metadata = {found[1]: tuple(table[column]) for column in table if (found := _METADATA.fullmatch(column))}
+        return cls(split, tuple(table["image"]), labels, probabilities, tuple(class_names), task, groups, metadata)

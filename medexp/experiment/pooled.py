@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +148,7 @@ def _pooled(folds: Sequence[Predictions]) -> dict[str, float]:
 
     @dataclass(frozen=True)
     class Decided(Predictions):
-        decided: np.ndarray
+        decided: np.ndarray = field(kw_only=True)
 
         def decisions(self, thresholds: Mapping[str, float]) -> np.ndarray:
             return self.decided

@@ -106,7 +106,9 @@ def _predict(model: keras.Model, data: DataModule, spec: DataSpec, split: Split)
             f"The training diverged. Received: no numbers as probabilities of {split}, from the best weights there "
             "were. Try a smaller optimizer.learning_rate"
         )
-    return Predictions(split, part.keys, part.labels, probabilities, spec.class_names, spec.task)
+    return Predictions(
+        split, part.keys, part.labels, probabilities, spec.class_names, spec.task, part.groups, part.metadata
+    )
 
 
 def draw_augmentation(
@@ -157,7 +159,6 @@ def write_results(fit: FitResult, evaluation: Evaluation, data: DataModule, fold
         predictions.write(
             folder / "predictions" / f"{predictions.split}.csv",
             thresholds=evaluation.thresholds,
-            metadata=data.examples(predictions.split).metadata,
         )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,11 +90,14 @@ def test_a_row_of_findings_names_label_and_decision_of_each(tmp_path: Path) -> N
 
 def test_metadata_stands_beside_each_image_even_under_a_name_that_is_taken(tmp_path: Path) -> None:
     found = predictions(np.array([0.25, 0.75], np.float32))
-    found.write(tmp_path / "test.csv", thresholds={}, metadata={"site": ("A", ""), "label": ("007", "x,y")})
+    told = replace(found, metadata={"site": ("A", ""), "label": ("007", "x,y")}, groups=("07", "7"))
+    told.write(tmp_path / "test.csv", thresholds={})
     assert [(row["meta(site)"], row["meta(label)"], row["label"]) for row in rows(tmp_path / "test.csv")] == [
         ("A", "007", "no"),
         ("", "x,y", "yes"),
     ]
+    read = Predictions.read(tmp_path / "test.csv", "test", class_names=("no", "yes"), task="binary")
+    assert (read.groups, read.metadata) == (told.groups, told.metadata)
 
 
 def test_the_most_probable_grade_is_decided() -> None:
