@@ -52,4 +52,5 @@ class FeatureSpace:
         """Read what `write` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
             found: dict[str, Any] = {name: arrays[name] for name in cls.__dataclass_fields__}
-        return cls(**{name: value if value.ndim else float(value) for name, value in found.items()})
+        values: dict[str, Any] = {name: value if value.ndim else float(value) for name, value in found.items()}
+        return cls(**values)
