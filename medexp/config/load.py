@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
-from medexp.config.schema import AugmentedDataConfig, TrainConfig
+from medexp.config.schema import AugmentedDataConfig, DataConfig, DataShell, TrainConfig
 from medexp.config.schema_scripts import AuditScriptConfig, CompareConfig, PromoteConfig, ReproduceConfig, SyncConfig
 from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
@@ -43,6 +43,23 @@ def load_search(cfg: DictConfig) -> SearchConfig:
         raise ConfigError(str(error).replace("\n", " ")) from error
     except ValidationError as error:
         raise ConfigError(report([f"search.{text}" for text in _shell_problems(error, set())])) from error
+
+
+def load_data(cfg: DictConfig) -> DataConfig:
+    """Return `cfg.data` alone, typed and checked like a training's."""
+    try:
+        plain = OmegaConf.to_container(cfg.data, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).replace("\n", " ")) from error
+    return _load(OmegaConf.create({"data": plain}), DataShell).data
+
+
+def values_of(schema: type[Typed], values: Mapping[str, Any], path: str) -> tuple[Typed | None, list[str]]:
+    """Return `values` typed, or what is wrong with them, one line each; `path` is where they stand."""
+    try:
+        return schema.model_validate(values), []
+    except ValidationError as error:
+        return None, [f"{path}.{text}" for text in _shell_problems(error, set())]
 
 
 def load_promote(cfg: DictConfig) -> PromoteConfig:

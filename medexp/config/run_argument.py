@@ -61,6 +61,34 @@ def expand_run(arguments: Sequence[str]) -> list[str]:
     ]
 
 
+def expand_evaluated(arguments: Sequence[str]) -> list[str]:
+    """Return the command line of `scripts/evaluate.py` with the run that may stand alone as `run=`, quoted.
+
+    Places of the run's data source are added by force where no other data set is named, as in `expand_resume`.
+
+    Raises:
+        ConfigError: several runs are named, or a sweep.
+    """
+    overrides, multirun = _parsed(arguments)
+    alone = [item for item in overrides if "=" not in item or Path(item).is_dir()]
+    named = [item for item in overrides if item in alone or _key(item) == "run"]
+    problems = ["-m: one run is evaluated at a time. Remove it."] if multirun else []
+    if len(named) > 1:
+        problems.append(f"run: names one run. Received: {' '.join(named)}.")
+    if problems:
+        raise _error(problems)
+    other = any(_key(item) == "data" for item in overrides)
+
+    def written(item: str) -> str:
+        if item in alone:
+            return f"run={_quoted(item)}"
+        if item in named or not other:
+            return _for_hydra(item, overrides, key="run")
+        return item
+
+    return [written(item) for item in arguments]
+
+
 def expand_sweep(arguments: Sequence[str]) -> list[str]:
     """Return the command line of `scripts/compare.py`, the sweep written as `sweep=` and quoted: 12e4 is no number.
 

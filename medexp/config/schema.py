@@ -164,6 +164,12 @@ class AugmentedDataConfig(DataConfig):
     aug: str
 
 
+class DataShell(Shell):
+    """A data set alone."""
+
+    data: DataConfig
+
+
 class AuditConfig(Shell):
     """How closely the audit looks."""
 

@@ -41,6 +41,7 @@ class SplitRule:
         fold: which fold validates; None for no cross-validation.
         file: a CSV that says who is where.
         together: a CSV of images that no split may part, which an audit writes.
+        all_test: every image is tested on, none is trained on, whatever else says so.
     """
 
     val: float = 0.15
@@ -51,6 +52,7 @@ class SplitRule:
     fold: int | None = None
     file: Path | None = None
     together: Path | None = None
+    all_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,10 +208,16 @@ class DataModule:
             groups=None if data.groups is None else tuple(data.groups[i] for i in rows),
         )
 
-    def images(self, split: Split, limit: int | None = None) -> np.ndarray:
-        """The first `limit` images of a split as they are stored, shape (n, *input.shape)."""
+    def spread(self, split: Split, limit: int) -> np.ndarray:
+        """Places (n,) of at most `limit` images spread evenly over a split: sources may list one class after another."""
+        images = len(self.load().rows(split))
+        return np.unique(np.linspace(0, images - 1, min(limit, images)).round().astype(int))
+
+    def images(self, split: Split, places: np.ndarray | None = None) -> np.ndarray:
+        """Images of a split by their places in it, or all, as they are stored, shape (n, *input.shape)."""
         data = self.load()
-        return data.pixels.take(data.rows(split)[:limit])
+        rows = data.rows(split)
+        return data.pixels.take(rows if places is None else rows[places])
 
     def train(self, steps: int | None = None) -> Batches:
         """Training batches, sampled by (seed, epoch): all, or the first `steps` of each epoch."""
@@ -262,6 +270,8 @@ class DataModule:
 
     def _split(self, examples: Examples, prepared: Prepared, readable: np.ndarray) -> np.ndarray:
         assert self._labels is not None
+        if self._rule.all_test:
+            return np.full(len(readable), "test")
         content, pixels = prepared.facts.content[readable], prepared.facts.pixels[readable]
         keys = tuple(examples.keys[i] for i in readable)
         if self._rule.file is not None:
@@ -291,7 +301,7 @@ class DataModule:
     def _dealt(self, examples: Examples) -> bool:
         """Whether medexp makes the split, or a part of it."""
         given = examples.splits is not None and set(examples.splits) == set(SPLITS)
-        return self._rule.file is None and (not given or self._rule.fold is not None)
+        return not self._rule.all_test and self._rule.file is None and (not given or self._rule.fold is not None)
 
     def _counts(self, data: Dataset) -> dict[str, dict[str, int]]:
         """Images per split and class; a class without images in a split is an error, unless images may have none."""
@@ -302,8 +312,11 @@ class DataModule:
             for split in SPLITS
         }
         needed: tuple[Split, ...] = ("train",) if data.task == "multilabel" else SPLITS
+        if self._rule.all_test:
+            needed = () if data.task == "multilabel" else ("test",)
         empty = [f"{split}: {name}" for split in needed for name, n in counts[split].items() if n == 0]
-        if empty or any(not len(data.rows(split)) for split in SPLITS):
+        filled: tuple[Split, ...] = ("test",) if self._rule.all_test else SPLITS
+        if empty or any(not len(data.rows(split)) for split in filled):
             raise DataError(
                 f"Every class must be in every split. Received: no image of {', '.join(empty) or 'any'}. Try another "
                 "data.split.seed, larger data.split.val and data.split.test, or leave the class out."
@@ -314,7 +327,7 @@ class DataModule:
 
     def _check_scorable(self, data: Dataset, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Of some finding there are images with and without it, in validation and in test."""
-        for held_out in SPLITS[1:]:
+        for held_out in SPLITS[2:] if self._rule.all_test else SPLITS[1:]:
             images = len(data.rows(held_out))
             if not any(0 < count < images for count in counts[held_out].values()):
                 raise DataError(

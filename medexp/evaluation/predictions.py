@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,18 @@ class Predictions:
                 tasks, and for a binary one whose most probable class is meant.
         """
         return decide(self.probabilities, task=self.task, class_names=self.class_names, thresholds=thresholds)
+
+    def take(self, rows: np.ndarray) -> Predictions:
+        """Return the predictions of some images: `rows` are places (m,), or a choice of type bool (n,)."""
+        chosen = np.arange(len(self.keys))[rows]
+        return replace(
+            self,
+            keys=tuple(self.keys[i] for i in chosen),
+            labels=self.labels[chosen],
+            probabilities=self.probabilities[chosen],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in chosen),
+            metadata={name: tuple(values[i] for i in chosen) for name, values in self.metadata.items()},
+        )
 
     def write(self, path: Path, *, thresholds: Mapping[str, float]) -> None:
         """Write a CSV with a row for each image, probabilities with nine significant digits (exact `float32`).

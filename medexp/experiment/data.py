@@ -20,8 +20,11 @@ logger = logging.getLogger(__name__)
 AUDIT = "audit"
 
 
-def data_module(config: DataConfig, *, seed: int) -> DataModule:
-    """Return the data module that `config` describes; nothing is read yet."""
+def data_module(config: DataConfig, *, seed: int, all_test: bool = False) -> DataModule:
+    """Return the data module that `config` describes; nothing is read yet.
+
+    With `all_test` every image is in the test split: of data that nothing is trained on.
+    """
     from medexp.data.cache.open import PixelCache
     from medexp.data.module import DataModule, SplitRule
 
@@ -42,6 +45,7 @@ def data_module(config: DataConfig, *, seed: int) -> DataModule:
             fold=config.fold,
             file=_path(config.split_file),
             together=_path(config.split.together),
+            all_test=all_test,
         ),
         seed=seed,
         sampling=config.sampling,

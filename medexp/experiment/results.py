@@ -178,7 +178,7 @@ def export(
         data=data.spec,
         thresholds=evaluation.thresholds,
         metrics=evaluation.metrics,
-        check_on=scale(data.images("test", CHECKED_IMAGES)),
+        check_on=scale(data.images("test", data.spread("test", CHECKED_IMAGES))),
         native_log=log,
     )
 

@@ -18,7 +18,7 @@ from medexp.config.load import load, load_promote
 from medexp.config.register import CONF, register
 
 COUNTS = {
-    "": 7,
+    "": 8,
     "augmentation": 7,
     "base": 3,
     "callbacks": 2,

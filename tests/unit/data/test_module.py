@@ -337,3 +337,19 @@ def test_a_task_of_its_own_is_a_digest_of_its_own(tmp_path: Path) -> None:
     grades = module(source, positive=None, task="ordinal", classes=("a", "b", "c")).setup()
     assert grades.outputs == 2
     assert grades.digest != module(source, positive=None).setup().digest
+
+
+def test_of_data_that_nothing_is_trained_on_every_image_is_tested(folder: FolderSource) -> None:
+    data = module(folder, rule=SplitRule(all_test=True))
+    spec = data.setup()
+    assert spec.images == {"train": 0, "val": 0, "test": 20}
+    assert spec.counts["test"] == {"healthy": 10, "sick": 10}
+
+
+def test_some_images_are_spread_over_a_split_which_lists_one_class_after_another(folder: FolderSource) -> None:
+    data = module(folder, rule=SplitRule(all_test=True))
+    data.setup()
+    places = data.spread("test", 4)
+    assert data.examples("test").labels[places].tolist() == [0, 0, 1, 1]
+    assert (data.images("test", places) == data.images("test")[places]).all()
+    assert data.spread("test", 100).tolist() == list(range(20))

@@ -105,6 +105,20 @@ def test_the_most_probable_grade_is_decided() -> None:
     assert grades.decisions({}).tolist() == [2]
 
 
+def test_some_images_are_taken_with_all_that_belongs_to_them() -> None:
+    whole = replace(
+        predictions(np.array([0.25, 0.75, 0.1])), groups=("a", "b", "c"), metadata={"site": ("x", "y", "z")}
+    )
+    for rows in (np.array([2, 0]), np.array([True, False, True])):
+        some = whole.take(rows)
+        order = [2, 0] if rows.dtype != bool else [0, 2]
+        assert some.keys == tuple(f"images/{i}.png" for i in order)
+        assert some.groups == tuple("abc"[i] for i in order)
+        assert some.metadata == {"site": tuple("xyz"[i] for i in order)}
+        assert some.labels.tolist() == [i % 2 for i in order]
+        assert some.probabilities[:, 1].tolist() == [[0.25, 0.75, 0.1][i] for i in order]
+
+
 @pytest.mark.parametrize("names", [("no", "yes"), ("0", "01"), ('a, "b"', "nan")])
 def test_what_was_written_is_read(names: tuple[str, str], tmp_path: Path) -> None:
     written = predictions(np.array([0.25, 0.75, 0.1], np.float32), names)
