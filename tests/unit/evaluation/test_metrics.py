@@ -87,9 +87,21 @@ def test_a_metric_of_three_classes_is_what_it_is_by_hand(metric: str, value: flo
     assert classification_metrics(THREE, thresholds={})[f"val_{metric}"] == pytest.approx(value, abs=1e-6)
 
 
-def test_three_classes_have_no_sensitivity() -> None:
-    names = {name.removeprefix("val_") for name in classification_metrics(THREE, thresholds={})}
-    assert names == {"accuracy", "balanced_accuracy", "log_loss", "auc", "average_precision", "f1"}
+def test_classes_have_metrics_of_their_own_beside_their_mean() -> None:
+    found = classification_metrics(THREE, thresholds={})
+    whole = {name for name in found if "/" not in name}
+    ranked = {"auc", "average_precision", "brier"}
+    decided = {"sensitivity", "specificity", "ppv", "npv", "f1", "mcc"}
+    assert whole == {f"val_{name}" for name in ranked | decided | {"accuracy", "balanced_accuracy", "log_loss"}}
+    assert set(found) - whole == {f"val_{name}/{key}" for name in ranked | decided for key in "abc"}
+    for name in ranked | decided - {"mcc"}:
+        assert found[f"val_{name}"] == pytest.approx(np.mean([found[f"val_{name}/{key}"] for key in "abc"]))
+
+
+def test_a_metric_without_meaning_is_left_out() -> None:
+    found = classification_metrics(SMALL, thresholds={"yes": 0.99})
+    assert "test_ppv" not in found
+    assert np.isfinite(list(found.values())).all()
 
 
 def test_random_predictions_have_the_metrics_of_scikit_learn() -> None:
@@ -108,6 +120,10 @@ def test_random_predictions_have_the_metrics_of_scikit_learn() -> None:
             "test_sensitivity": sk.recall_score(labels, called),
             "test_specificity": sk.recall_score(1 - labels, ~called),
             "test_brier": sk.brier_score_loss(labels, scores),
+            "test_ppv": sk.precision_score(labels, called),
+            "test_npv": sk.precision_score(1 - labels, ~called),
+            "test_mcc": sk.matthews_corrcoef(labels, called),
+            "test_quadratic_kappa": sk.cohen_kappa_score(labels, called, weights="quadratic"),
         },
         abs=1e-6,
     )
@@ -177,7 +193,7 @@ def test_names_that_differ_in_signs_only_stay_two_metrics() -> None:
     found = classification_metrics(
         replace(FINDINGS, class_names=("a+", "a-+", "a(")), thresholds={"a+": 0.5, "a-+": 0.5, "a(": 0.5}
     )
-    assert {name for name in found if "/" in name} == {"test_auc/a_ 0", "test_auc/a-_ 1"}
+    assert {name for name in found if name.startswith("test_auc/")} == {"test_auc/a_ 0", "test_auc/a-_ 1"}
 
 
 def test_names_of_metrics_are_accepted_by_mlflow() -> None:
@@ -230,6 +246,6 @@ def test_kappa_counts_a_mistake_by_the_square_of_its_distance() -> None:
 def test_grades_of_two_are_no_binary_task() -> None:
     two = Predictions("val", tuple("ab"), np.array([0, 1]), np.array([[1, 0], [0.5, 0.5]]), ("a", "b"), "ordinal")
     found = classification_metrics(two, thresholds={})
-    assert "val_sensitivity" not in found
     assert found["val_auc"] == 1.0
+    assert found["val_sensitivity"] == found["val_balanced_accuracy"] == 0.5  # of both grades, not of a positive one
     assert found["val_quadratic_kappa"] == 0.0
