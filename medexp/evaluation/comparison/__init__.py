@@ -1,0 +1,1 @@
+"""Which model is better, and whether these images can tell: paired statistics on one test split."""

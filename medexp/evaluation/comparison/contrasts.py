@@ -1,0 +1,262 @@
+"""Differences between any two of several models that saw the same images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from medexp.evaluation.comparison.aligned import aligned
+from medexp.evaluation.comparison.delong import CorrelatedAucs, correlated_aucs
+from medexp.evaluation.comparison.direction import direction
+from medexp.evaluation.comparison.matched import Discordant, discordant
+from medexp.evaluation.comparison.paired import POWER, PairedDifference
+from medexp.evaluation.comparison.sampled import sampled
+from medexp.evaluation.comparison.shares import right_answers
+from medexp.evaluation.one_against_rest import questions
+from medexp.evaluation.predictions import Predictions
+from medexp.types import Estimate, Mode
+
+Rows = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """What runs of one variant, which differ by chance, add to the variance of their mean."""
+
+    variance: float
+    freedom: float  # infinite where there is nothing to add
+
+
+class Contrasts:
+    """One metric of k runs on the same images.
+
+    A variant is one or several of the runs: its value is the mean of theirs, in each bootstrap sample, too. Runs of one
+    variant differ by chance (seeds), which is a source of variance of its own (Bouthillier et al., MLSys 2021): their
+    variance over k is added, with Student's t for its few degrees of freedom (Welch and Satterthwaite). A variant of a
+    single run has none: what is said of it is said of that network, not of its recipe.
+
+    Args:
+        predictions: of each run.
+        names: of the runs, for messages.
+        metric: without its split.
+        thresholds: of each run.
+        resamples: bootstrap samples.
+        confidence: of the intervals.
+        seed: of the resampling.
+        mode: whether a large value is good; None: as `direction` knows.
+        rope: differences up to this are none in practice.
+        power: with which a difference is to be seen.
+
+    Raises:
+        DataError: they are of other images, labels, classes or groups, or there is no such metric.
+    """
+
+    def __init__(
+        self,
+        predictions: Sequence[Predictions],
+        *,
+        names: Sequence[str],
+        metric: str,
+        thresholds: Sequence[Mapping[str, float]],
+        resamples: int,
+        confidence: float,
+        seed: int = 0,
+        mode: Mode | None = None,
+        rope: float = 0.0,
+        power: float = POWER,
+    ) -> None:
+        self._predictions = aligned(predictions, names=names)
+        self._thresholds = tuple(thresholds)
+        self.metric = metric
+        self.mode: Mode = mode or direction(metric)
+        self.sampled = sampled(
+            self._predictions, metric=metric, thresholds=self._thresholds, resamples=resamples, seed=seed
+        )
+        self._confidence, self._seed, self._rope, self._power = confidence, seed, rope, power
+
+    @property
+    def images(self) -> int:
+        """How many images all runs saw."""
+        return len(self._predictions[0].keys)
+
+    def estimate(self, rows: Rows) -> Estimate:
+        """Return the mean of some runs, with its interval."""
+        samples = self.sampled.samples[list(rows)].mean(axis=0)
+        value = float(self.sampled.values[list(rows)].mean())
+        if len(rows) == 1 and (right := self._right[rows[0]]) is not None and len(right):
+            low, high = stats.binomtest(int(right.sum()), len(right)).proportion_ci(self._confidence, method="wilson")
+            if self.sampled.unit == "image":
+                return Estimate(value, float(low), float(high))
+            drawn = self._interval(samples, value)
+            return Estimate(value, min(drawn.low, float(low)), max(drawn.high, float(high)))
+        return self._interval(samples + self._noise(samples, self._spread(rows)), value)
+
+    def between(self, a: Rows, b: Rows) -> PairedDifference:
+        """Return how the mean of the runs `a` differs from that of the runs `b`."""
+        single = len(a) == len(b) == 1
+        counted = self._discordant(a[0], b[0]) if single else None
+        value = float(self.sampled.values[list(a)].mean() - self.sampled.values[list(b)].mean())
+        samples = self.sampled.samples[list(a)].mean(axis=0) - self.sampled.samples[list(b)].mean(axis=0)
+        alike = single and self._identical(a[0], b[0])
+        spread = self._joint_spread(a, b)
+        error, freedom, test = self._error(a, b, samples, spread)
+        draws = samples + self._noise(samples, spread)
+        interval = self._interval(draws, value)
+        p_value = _two_sided(value, error, freedom)
+        if alike:
+            interval, p_value = Estimate(0.0, 0.0, 0.0), 1.0
+        elif counted is not None:
+            low, high = counted.interval(self._confidence)
+            if self.sampled.unit == "image":
+                interval, draws = Estimate(value, low, high), self._posterior(counted)
+                p_value, test = counted.p_value, "McNemar, exact"
+            else:
+                interval = Estimate(value, min(interval.low, low), max(interval.high, high))
+            error = max(error, math.sqrt((counted.only_a + counted.only_b + 1) / (counted.images + 2) / counted.images))
+        elif error == 0.0:
+            low, high = Discordant(0, 0, self._rarest).interval(self._confidence)
+            interval = Estimate(value, value + low, value + high)
+            error = high / self._z(self._confidence)
+        if test == "bootstrap":
+            p_value = max(p_value, 2 * min(float((draws <= 0).mean()), float((draws >= 0).mean())))
+        resolvable = (self._z(self._confidence) + float(stats.norm.ppf(self._power))) * error
+        gain = draws if self.mode == "max" else -draws
+        return PairedDifference(
+            metric=self.metric,
+            mode=self.mode,
+            confidence=self._confidence,
+            a=self.estimate(a),
+            b=self.estimate(b),
+            difference=interval,
+            standard_error=0.0 if alike else error,
+            p_value=min(1.0, p_value),
+            test=test,
+            p_better=0.5 if alike else float((gain > 0).mean() + (gain == 0).mean() / 2),
+            p_equivalent=1.0 if alike else float((np.abs(gain) <= self._rope).mean()),
+            rope=self._rope,
+            images=self.images,
+            unit=self.sampled.unit,
+            units=self.sampled.units,
+            runs=(len(a), len(b)),
+            resolvable=resolvable,
+            images_needed=None if value == 0 else math.ceil(self.images * (resolvable / abs(value)) ** 2),
+            mcnemar=self._mcnemar(a[0], b[0]) if single else None,
+        )
+
+    def _error(self, a: Rows, b: Rows, samples: np.ndarray, spread: _Spread) -> tuple[float, float, str]:
+        """Return the standard error of the difference, its degrees of freedom, and what it comes from."""
+        variance, test = float(samples.var(ddof=1)), "bootstrap"
+        freedom = float(self.sampled.units - 1)
+        if self._aucs is not None:
+            weights = np.zeros(len(self._predictions))
+            weights[list(a)] += 1 / len(a)
+            weights[list(b)] -= 1 / len(b)
+            found = float(weights @ self._aucs.covariance @ weights)
+            if math.isfinite(found):
+                grouped = self.sampled.unit == "group"
+                variance, test = max(found, 0.0), "DeLong by group" if grouped else "DeLong"
+                freedom = freedom if grouped else math.inf
+        total = variance + spread.variance
+        if spread.variance > 0:
+            parts = variance**2 / freedom + spread.variance**2 / spread.freedom
+            freedom = total**2 / parts
+        return math.sqrt(total), freedom, test
+
+    @cached_property
+    def _aucs(self) -> CorrelatedAucs | None:
+        """Areas with DeLong's covariance, where the metric is that of a single question."""
+        if self.metric != "auc" or self._predictions[0].task != "binary":
+            return None
+        truth = questions(self._predictions[0])[0].truth
+        return correlated_aucs(
+            truth, np.stack([p.scores for p in self._predictions]), groups=self._predictions[0].groups
+        )
+
+    @cached_property
+    def _right(self) -> tuple[np.ndarray | None, ...]:
+        """Which images each run has right, where the metric is a share of images."""
+        return tuple(
+            right_answers(p, metric=self.metric, thresholds=t)
+            for p, t in zip(self._predictions, self._thresholds, strict=True)
+        )
+
+    @cached_property
+    def _right_at_all(self) -> tuple[np.ndarray, ...]:
+        """Which images each run has right, all of a multi-label one's answers."""
+        several = self._predictions[0].task == "multilabel"
+        found = (
+            right_answers(p, metric="subset_accuracy" if several else "accuracy", thresholds=t)
+            for p, t in zip(self._predictions, self._thresholds, strict=True)
+        )
+        return tuple(right for right in found if right is not None)
+
+    @property
+    def _rarest(self) -> int:
+        """How many images the rarer answer of the rarest question has."""
+        counts = [min(int(q.truth.sum()), int((1 - q.truth).sum())) for q in questions(self._predictions[0])]
+        return max(1, min(count for count in counts if count > 0) if any(counts) else 1)
+
+    def _discordant(self, a: int, b: int) -> Discordant | None:
+        right_a, right_b = self._right[a], self._right[b]
+        return None if right_a is None or right_b is None else discordant(right_a, right_b)
+
+    def _mcnemar(self, a: int, b: int) -> float | None:
+        if self.sampled.unit == "group":
+            return None
+        return discordant(self._right_at_all[a], self._right_at_all[b]).p_value
+
+    def _identical(self, a: int, b: int) -> bool:
+        if not np.array_equal(self._predictions[a].probabilities, self._predictions[b].probabilities):
+            return False
+        one, other = (self._predictions[i].decisions(self._thresholds[i]) for i in (a, b))
+        return np.array_equal(one, other)
+
+    def _spread(self, rows: Rows) -> _Spread:
+        if len(rows) == 1:
+            return _Spread(0.0, math.inf)
+        return _Spread(float(self.sampled.values[list(rows)].var(ddof=1)) / len(rows), len(rows) - 1)
+
+    def _joint_spread(self, a: Rows, b: Rows) -> _Spread:
+        parts = [part for part in (self._spread(a), self._spread(b)) if part.variance > 0]
+        total = sum(part.variance for part in parts)
+        if not parts:
+            return _Spread(0.0, math.inf)
+        return _Spread(total, total**2 / sum(part.variance**2 / part.freedom for part in parts))
+
+    def _noise(self, samples: np.ndarray, spread: _Spread) -> np.ndarray:
+        """Draws of what other runs of the variants would add."""
+        if spread.variance == 0:
+            return np.zeros(len(samples))
+        rng = np.random.default_rng((self._seed, 1))
+        return rng.standard_t(spread.freedom, len(samples)) * math.sqrt(spread.variance)
+
+    def _posterior(self, counted: Discordant) -> np.ndarray:
+        """Draws of the difference of two shares, given the counts: Dirichlet, with Jeffreys' prior."""
+        agreed = counted.images - counted.only_a - counted.only_b
+        rng = np.random.default_rng((self._seed, 2))
+        draws = rng.dirichlet(
+            (counted.only_a + 0.5, counted.only_b + 0.5, agreed + 1.0), max(self.sampled.samples.shape[1], 1)
+        )
+        return np.asarray(draws[:, 0] - draws[:, 1])
+
+    def _interval(self, draws: np.ndarray, value: float) -> Estimate:
+        tail = (1 - self._confidence) / 2
+        low, high = np.quantile(draws, [tail, 1 - tail])
+        return Estimate(value, min(float(low), value), max(float(high), value))
+
+    @staticmethod
+    def _z(confidence: float) -> float:
+        return float(stats.norm.ppf((1 + confidence) / 2))
+
+
+def _two_sided(value: float, error: float, freedom: float) -> float:
+    """The p value of a difference, by Student's t (the normal distribution where `freedom` is infinite)."""
+    if error == 0:
+        return 1.0 if value == 0 else 0.0
+    score = abs(value) / error
+    return float(2 * (stats.norm.sf(score) if math.isinf(freedom) else stats.t.sf(score, freedom)))
