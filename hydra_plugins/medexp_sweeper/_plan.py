@@ -27,7 +27,7 @@ from medexp.types import Objective
 
 MOST_CHECKED = 100  # jobs that are all composed before the first one starts, at a quarter of a second each
 SHARED = ("objective", "tracking", "paths")
-_NO_DEFINITION = ("paths.", "tracking.", "logger.", "runtime.", "sweep.", "data.cache.", "name")
+_NO_DEFINITION = ("paths.", "tracking.", "logger.", "runtime.", "sweep.", "data.cache.", "evaluation.", "card.", "name")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from medexp.types import digest_of
 _OPERATIONAL = (
     "search.n_trials", "search.n_jobs", "search.timeout", "search.max_failure_rate", "search.min_failures",
     "search.max_retry", "search.study", "search.storage", "search.fresh", "search.allow_changed", "search.refit",
-    "runtime.console_level", "logger", "paths",
+    "runtime.console_level", "logger", "paths", "evaluation", "card",
 )  # fmt: skip
-_FAMILIES = ("hydra.", "hydra/", "paths.", "tracking.", "logger.", "sweep.")
+_FAMILIES = ("hydra.", "hydra/", "paths.", "tracking.", "logger.", "sweep.", "evaluation.", "card.")
 _LONGEST = 48
 
 

@@ -12,7 +12,8 @@ def test_the_same_command_means_the_same_study_in_any_order() -> None:
 @pytest.mark.parametrize(
     "more",
     ["search.n_trials=40", "search.n_jobs=2", "paths.outputs=/elsewhere", "tracking.uri=postgresql://host/db",
-     "hydra/launcher=submitit_slurm", "runtime.console_level=ERROR", "search.storage=sqlite:////x.db", "logger=none"],
+     "hydra/launcher=submitit_slurm", "runtime.console_level=ERROR", "search.storage=sqlite:////x.db", "logger=none",
+     "evaluation=quick", "card.contact=us"],
 )  # fmt: skip
 def test_where_and_how_much_is_no_part_of_it(more: str) -> None:
     assert study_name("optuna", ["search=optuna", more]) == study_name("optuna", ["search=optuna"])
