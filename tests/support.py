@@ -12,7 +12,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTIFACTS = ROOT / "tests" / "artifacts"
-TINY = ("data.patients=40", "data.size=32", "data.input.height=32", "model.filters=[8,8]", "trainer.max_epochs=2")
+TINY = (
+    "evaluation=quick",
+    "data.patients=40",
+    "data.size=32",
+    "data.input.height=32",
+    "model.filters=[8,8]",
+    "trainer.max_epochs=2",
+)
 Script = Callable[..., subprocess.CompletedProcess[str]]
 
 
