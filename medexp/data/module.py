@@ -209,7 +209,7 @@ class DataModule:
         )
 
     def spread(self, split: Split, limit: int) -> np.ndarray:
-        """Places (n,) of at most `limit` images spread evenly over a split: sources may list one class after another."""
+        """Places (n,) of at most `limit` images spread over a split: sources may list one class after another."""
         images = len(self.load().rows(split))
         return np.unique(np.linspace(0, images - 1, min(limit, images)).round().astype(int))
 
