@@ -13,26 +13,14 @@ register()
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="promote")
 def main(cfg: DictConfig) -> None:
-    """Show the best run against the champion; with apply=true make it the champion."""
+    """Judge the best run by all gates; with apply=true make it the champion."""
     with user_errors():
         from medexp.config.load import load_promote
 
         config = load_promote(cfg)
-        from medexp.registry.promote import promote
-        from medexp.types import Objective
+        from medexp.experiment.promotion.promote import promote
 
-        promote(
-            uri=config.tracking.uri,
-            experiment=config.tracking.experiment,
-            model_name=config.model_name,
-            objective=Objective(config.objective.metric, config.objective.mode),
-            run=config.run,
-            sweep=config.sweep,
-            data=config.dataset,
-            accept_worse=config.accept_worse,
-            accept_other_data=config.accept_other_data,
-            apply=config.apply,
-        )
+        promote(config)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The typed shells of the small scripts: promote, compare, reproduce, sync and audit."""
+"""The typed shells of the small scripts: compare, reproduce, sync and audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from medexp.config.schema import AuditConfig, DataConfig, PathsConfig, RuntimeConfig, TrackingConfig
-from medexp.config.schema_base import Name, Node, ObjectiveConfig, Positive, Shell
+from medexp.config.schema_base import Name, Node, Positive, Shell
 
 
 class StoreConfig(Shell):
@@ -15,27 +15,6 @@ class StoreConfig(Shell):
 
     uri: str
     experiment: str
-
-
-class PromoteConfig(Shell):
-    """Everything that `scripts/promote.py` takes."""
-
-    run: Name | None
-    sweep: Name | None
-    dataset: Name | None
-    objective: ObjectiveConfig
-    model_name: str
-    apply: bool
-    accept_worse: bool
-    accept_other_data: bool
-    tracking: StoreConfig
-    paths: PathsConfig
-
-    @model_validator(mode="after")
-    def _one_selection(self) -> PromoteConfig:
-        if self.run is not None and self.sweep is not None:
-            raise ValueError("run and sweep exclude each other: name a run, or take the best of a sweep")
-        return self
 
 
 class CompareConfig(Shell):

@@ -252,6 +252,14 @@ def test_the_promote_configuration_is_typed() -> None:
         (["+aply=true"], "aply: no such key"),
         (["run=a", "sweep=b"], "run and sweep exclude each other"),
         (["objective.mode=best"], "objective.mode: "),
+        (["waive=[champion]"], "a waived gate needs a reason"),
+        (["reason=because"], "reason has no effect where no gate is waived"),
+        (["waive=[bundle]", "reason=because"], "a bundle that cannot be verified is never promoted"),
+        (["waive=[luck]", "reason=because"], "waive.0: input should be 'evaluation', 'data', 'audit'"),
+        (["rollback=true", "run=abcdef"], "Remove run"),
+        (["rollback=true", "as=challenger"], "Remove as"),
+        (["as=previous"], "as: input should be 'champion' or 'challenger'"),
+        (["gates.champion.rule=luck"], "gates.champion.rule: "),
     ],
 )
 def test_a_wrong_promote_configuration_is_refused(overrides: list[str], expected: str) -> None:
