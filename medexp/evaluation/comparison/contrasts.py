@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from medexp.evaluation.comparison.aligned import aligned
 from medexp.evaluation.comparison.delong import CorrelatedAucs, correlated_aucs
@@ -17,8 +18,12 @@ from medexp.evaluation.comparison.matched import Discordant, discordant
 from medexp.evaluation.comparison.paired import POWER, PairedDifference
 from medexp.evaluation.comparison.sampled import sampled
 from medexp.evaluation.comparison.shares import right_answers
+from medexp.evaluation.intervals import metric_estimates
 from medexp.evaluation.one_against_rest import questions
+from medexp.evaluation.percentiles import percentile_interval
 from medexp.evaluation.predictions import Predictions
+from medexp.evaluation.proportions import proportions
+from medexp.evaluation.units import Units
 from medexp.types import Estimate, Mode
 
 Rows = tuple[int, ...]
@@ -78,6 +83,9 @@ class Contrasts:
             self._predictions, metric=metric, thresholds=self._thresholds, resamples=resamples, seed=seed
         )
         self._confidence, self._seed, self._rope, self._power = confidence, seed, rope, power
+        self._units = Units.of(self._predictions[0])
+        self._behind = self._units.behind(metric, {})
+        self._estimates: dict[Rows, Estimate] = {}
 
     @property
     def images(self) -> int:
@@ -86,15 +94,9 @@ class Contrasts:
 
     def estimate(self, rows: Rows) -> Estimate:
         """Return the mean of some runs, with its interval."""
-        samples = self.sampled.samples[list(rows)].mean(axis=0)
-        value = float(self.sampled.values[list(rows)].mean())
-        if len(rows) == 1 and (right := self._right[rows[0]]) is not None and len(right):
-            low, high = stats.binomtest(int(right.sum()), len(right)).proportion_ci(self._confidence, method="wilson")
-            if self.sampled.unit == "image":
-                return Estimate(value, float(low), float(high))
-            drawn = self._interval(samples, value)
-            return Estimate(value, min(drawn.low, float(low)), max(drawn.high, float(high)))
-        return self._interval(samples + self._noise(samples, self._spread(rows)), value)
+        if rows not in self._estimates:
+            self._estimates[rows] = self._alone(rows[0]) if len(rows) == 1 else self._pooled(rows)
+        return self._estimates[rows]
 
     def between(self, a: Rows, b: Rows) -> PairedDifference:
         """Return how the mean of the runs `a` differs from that of the runs `b`."""
@@ -119,12 +121,12 @@ class Contrasts:
                 interval = Estimate(value, min(interval.low, low), max(interval.high, high))
             error = max(error, math.sqrt((counted.only_a + counted.only_b + 1) / (counted.images + 2) / counted.images))
         elif error == 0.0:
-            low, high = Discordant(0, 0, self._rarest).interval(self._confidence)
+            low, high = Discordant(0, 0, round(self._behind)).interval(self._confidence)
             interval = Estimate(value, value + low, value + high)
-            error = high / self._z(self._confidence)
+            error = high / self._z
         if test == "bootstrap":
             p_value = max(p_value, 2 * min(float((draws <= 0).mean()), float((draws >= 0).mean())))
-        resolvable = (self._z(self._confidence) + float(stats.norm.ppf(self._power))) * error
+        resolvable = (self._z + NormalDist().inv_cdf(self._power)) * error
         gain = draws if self.mode == "max" else -draws
         return PairedDifference(
             metric=self.metric,
@@ -148,10 +150,34 @@ class Contrasts:
             mcnemar=self._mcnemar(a[0], b[0]) if single else None,
         )
 
+    def _alone(self, row: int) -> Estimate:
+        """As `metric_estimates` has it, from the samples that are there."""
+        predictions, thresholds = self._predictions[row], self._thresholds[row]
+        samples, value = self.sampled.samples[row], float(self.sampled.values[row])
+        share = proportions(predictions, thresholds=thresholds).get(self.metric)
+        if share is not None:
+            deviation = float(samples.std())
+            return share.interval(confidence=self._confidence, member=self._units.member, deviation=deviation)
+        found = self._interval(samples, value)
+        if found.low < found.high:
+            return found
+        return metric_estimates(
+            predictions, thresholds=thresholds, resamples=2, confidence=self._confidence, only=(self.metric,)
+        )[self.metric]
+
+    def _pooled(self, rows: Rows) -> Estimate:
+        samples = self.sampled.samples[list(rows)].mean(axis=0)
+        value = float(self.sampled.values[list(rows)].mean())
+        found = self._interval(samples + self._noise(samples, self._spread(rows)), value)
+        if found.low < found.high:
+            return found
+        parts = [self.estimate((row,)) for row in rows]
+        return Estimate(value, min(part.low for part in parts), max(part.high for part in parts))
+
     def _error(self, a: Rows, b: Rows, samples: np.ndarray, spread: _Spread) -> tuple[float, float, str]:
         """Return the standard error of the difference, its degrees of freedom, and what it comes from."""
         variance, test = float(samples.var(ddof=1)), "bootstrap"
-        freedom = float(self.sampled.units - 1)
+        freedom = max(self._behind - 1, 1.0)
         if self._aucs is not None:
             weights = np.zeros(len(self._predictions))
             weights[list(a)] += 1 / len(a)
@@ -160,7 +186,7 @@ class Contrasts:
             if math.isfinite(found):
                 grouped = self.sampled.unit == "group"
                 variance, test = max(found, 0.0), "DeLong by group" if grouped else "DeLong"
-                freedom = freedom if grouped else math.inf
+                freedom = freedom if grouped else math.inf  # the normal distribution, as published
         total = variance + spread.variance
         if spread.variance > 0:
             parts = variance**2 / freedom + spread.variance**2 / spread.freedom
@@ -194,12 +220,6 @@ class Contrasts:
             for p, t in zip(self._predictions, self._thresholds, strict=True)
         )
         return tuple(right for right in found if right is not None)
-
-    @property
-    def _rarest(self) -> int:
-        """How many images the rarer answer of the rarest question has."""
-        counts = [min(int(q.truth.sum()), int((1 - q.truth).sum())) for q in questions(self._predictions[0])]
-        return max(1, min(count for count in counts if count > 0) if any(counts) else 1)
 
     def _discordant(self, a: int, b: int) -> Discordant | None:
         right_a, right_b = self._right[a], self._right[b]
@@ -245,13 +265,11 @@ class Contrasts:
         return np.asarray(draws[:, 0] - draws[:, 1])
 
     def _interval(self, draws: np.ndarray, value: float) -> Estimate:
-        tail = (1 - self._confidence) / 2
-        low, high = np.quantile(draws, [tail, 1 - tail])
-        return Estimate(value, min(float(low), value), max(float(high), value))
+        return percentile_interval(draws, value=value, confidence=self._confidence, units=self._behind)
 
-    @staticmethod
-    def _z(confidence: float) -> float:
-        return float(stats.norm.ppf((1 + confidence) / 2))
+    @property
+    def _z(self) -> float:
+        return NormalDist().inv_cdf((1 + self._confidence) / 2)
 
 
 def _two_sided(value: float, error: float, freedom: float) -> float:
@@ -259,4 +277,4 @@ def _two_sided(value: float, error: float, freedom: float) -> float:
     if error == 0:
         return 1.0 if value == 0 else 0.0
     score = abs(value) / error
-    return float(2 * (stats.norm.sf(score) if math.isinf(freedom) else stats.t.sf(score, freedom)))
+    return 2 * float(special.ndtr(-score) if math.isinf(freedom) else special.stdtr(freedom, -score))

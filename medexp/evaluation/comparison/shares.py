@@ -1,4 +1,4 @@
-"""Metrics that are a share of images: each image is right or wrong."""
+"""Metrics that are a share of the same images whatever a model says: each image is right or wrong."""
 
 from __future__ import annotations
 
@@ -6,33 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medexp.evaluation.metric_keys import metric_keys
 from medexp.evaluation.predictions import Predictions
+from medexp.evaluation.proportions import proportions
+
+_OF_WHAT_WAS_SAID = ("ppv", "npv")  # shares of those called so: of other images for each model
 
 
 def right_answers(predictions: Predictions, *, metric: str, thresholds: Mapping[str, float]) -> np.ndarray | None:
     """Return which of the images that a metric counts have the right answer, bool (m,); the metric is its mean.
 
-    `accuracy` (all images; of multi-label ones `subset_accuracy`), `sensitivity` and `specificity` of a binary task or
-    of one class (`sensitivity/<class>`). None for every other metric, and where it counts no image.
+    None for a metric that is no such share: only accuracy (of multi-label images `subset_accuracy`), sensitivity and
+    specificity are, of a binary task or of one class.
     """
-    name, _, key = metric.partition("/")
-    decided, labels = predictions.decisions(thresholds), predictions.labels
-    several = predictions.task == "multilabel"
-    if metric == ("subset_accuracy" if several else "accuracy"):
-        right = decided == labels
-        return np.asarray(right.all(axis=1) if several else right)
-    if name not in ("sensitivity", "specificity"):
+    if metric.partition("/")[0] in _OF_WHAT_WAS_SAID:
         return None
-    if key:
-        places = {text: i for i, text in enumerate(metric_keys(predictions.class_names).values())}
-        if key not in places:
-            return None
-        of = places[key]
-    elif predictions.task == "binary":
-        of = 1
-    else:
-        return None
-    true, called = (labels[:, of] == 1, decided[:, of] == 1) if several else (labels == of, decided == of)
-    asked = true if name == "sensitivity" else ~true
-    return (called == true)[asked] if asked.any() else None
+    found = proportions(predictions, thresholds=thresholds).get(metric)
+    return None if found is None else found.right[found.among]
