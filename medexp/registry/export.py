@@ -1,77 +1,99 @@
-"""Write the bundle of a trained network, and check that its exported graph says what Keras says."""
+"""Write the bundle of a trained network, and find the fastest graph that says what Keras says."""
 
 from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from medexp.decision.conformal import Conformal
+from medexp.decision.feature_space import FILE as SPACE_FILE
+from medexp.decision.feature_space import FeatureSpace
+from medexp.decision.operating_point import OperatingPoint
 from medexp.errors import RegistryError
-from medexp.imaging.scale import scale
+from medexp.imaging.read import read
 from medexp.logs import native_stderr_to
-from medexp.registry.bundle import FORMAT, Bundle, Passport, sha256, write_passport
-from medexp.registry.engine import LiteRtEngine
-from medexp.types import DataSpec
+from medexp.registry.agreement import compare, milliseconds
+from medexp.registry.bundle import Bundle
+from medexp.registry.checksum import checksums
+from medexp.registry.engine.base import Outputs, as_input, as_outputs
+from medexp.registry.engine.open import open_engine
+from medexp.registry.golden import Golden, draw_chart
+from medexp.registry.graphs import FILES, Graphs, remove, size_of
+from medexp.registry.passport import FORMAT, EngineRecord, Passport, Strangeness, write_passport
+from medexp.types import Calibration, DataSpec, Estimate
 
 logger = logging.getLogger(__name__)
-TOLERANCE = 1e-5  # largest difference in probability between Keras and the exported graph
-KERAS_FILE, GRAPH_FILE = "model.keras", "model.tflite"
+KERAS_FILE = "model.keras"
+_DATA_FACTS = ("name", "digest", "split", "source", "counts", "synthetic")
+_PACKAGES = ("medexp", "keras", "tensorflow", "numpy", "pillow", "ai-edge-litert", "openvino", "onnxruntime", "tf2onnx")
 
 
 def export_bundle(
     model: keras.Model,
     path: Path,
     *,
+    serving: keras.Model,
     run_id: str,
     name: str,
     data: DataSpec,
-    thresholds: Mapping[str, float],
-    metrics: Mapping[str, float],
+    calibration: Calibration,
+    operating_point: OperatingPoint,
+    conformal: Conformal,
+    feature_space: FeatureSpace,
+    metrics: Mapping[str, Estimate],
+    facts: Mapping[str, Any],
+    engines: Sequence[str],
     check_on: np.ndarray,
+    golden: np.ndarray,
     native_log: Path,
 ) -> Bundle:
-    """Write `model.keras`, `model.tflite` and `passport.json` into the new folder `path`.
+    """Write `model.keras`, graphs, golden images, `feature_space.npz` and `passport.json` into the new folder `path`.
 
     Args:
-        model: from float images (batch, height, width, channels), 0 to 255, to what `class_probabilities`
-            gives.
+        model: from float images (batch, height, width, channels), 0 to 255, to calibrated class probabilities; this is
+            `model.keras`.
         path: of the bundle.
+        serving: the same with the outputs of `models.serving_model`; all graphs are made of it.
         run_id: that the model comes from.
         name: of the network.
         data: what it was trained on.
-        thresholds: by class name, what `Passport` says of them.
-        metrics: measured on this model, for people.
-        check_on: images that Keras and the graph must agree on, `data.input.dtype`, shape (n, *data.input.shape),
+        calibration: that is inside `model` and `serving`.
+        operating_point: thresholds for their probabilities.
+        conformal: limits of their probabilities.
+        feature_space: of their features.
+        metrics: on test, by name without the split.
+        facts: what else the passport says: commit, intended use ...; None where nobody has said it.
+        engines: kinds to try: `litert`, `openvino`, `onnx`, `saved_model`.
+        check_on: images of validation that Keras and a graph must agree on, `data.input.dtype`, (n, *data.input.shape),
             n > 1.
-        native_log: receives what the converter prints.
+        golden: images that travel with the bundle, like `check_on`.
+        native_log: receives what converters print.
 
     Raises:
-        RegistryError: the exported graph cannot run on built-in operations, or differs from Keras.
+        RegistryError: no graph says what Keras says.
     """
     path.mkdir(parents=True)
     model.save(path / KERAS_FILE)
-    with native_stderr_to(native_log):
-        try:
-            model.export(str(path / GRAPH_FILE), format="litert", verbose=False)
-        except Exception as error:  # the converter's errors have no base class
-            raise RegistryError(
-                f"The network cannot be exported to LiteRT ({type(error).__name__}: {str(error)[:300]}). "
-                f"Received: model={name}. Replace the layer that it names."
-            ) from error
-        difference = _difference(model, LiteRtEngine(path / GRAPH_FILE), check_on)
-    if not difference <= TOLERANCE:
+    feature_space.write(path / SPACE_FILE)
+    chart = draw_chart(data.input)
+    pixels = np.concatenate([golden, read(chart, data.input).pixels[np.newaxis]])
+    said = _keras(serving, pixels)
+    Golden(pixels, said.probabilities, said.features, chart).write(path)
+    records = _export_all(serving, path, engines, check_on, data, operating_point.thresholds, native_log)
+    if not any(record.agrees for record in records):
+        tried = "; ".join(f"{record.kind}: {record.why_not}" for record in records)
         raise RegistryError(
-            f"The exported graph does not say what Keras says. Received: probabilities differ by up to "
-            f"{difference:.2g}, allowed is {TOLERANCE:g}. "
-            "The results of the run are recorded, its model cannot be served: try another model=..., and report this"
+            f"No exported graph says what Keras says. Received: model={name}, {tried}. The results of the run are "
+            "recorded, its model cannot be served: try another model=..., and report this"
         )
-    logger.info("exported graph agrees with Keras: probabilities differ by at most %.1g", difference)
     write_passport(
         path,
         Passport(
@@ -82,26 +104,93 @@ def export_bundle(
             task=data.task,
             class_names=data.class_names,
             positive=data.positive,
-            thresholds=dict(thresholds),
             input=data.input,
             preprocessing=data.input.digest,
+            calibration=calibration,
+            operating_point=operating_point,
+            conformal=conformal,
+            strangeness=Strangeness(feature_space.threshold, feature_space.false_refusal),
             metrics=dict(metrics),
             data={key: value for key, value in asdict(data).items() if key in _DATA_FACTS},
-            engine={"kind": LiteRtEngine.kind, "file": GRAPH_FILE, "difference": difference},
-            versions={package: version(package) for package in ("medexp", "keras", "ai-edge-litert")},
-            files={file: sha256(path / file) for file in (KERAS_FILE, GRAPH_FILE)},
+            facts=dict(facts),
+            engines=tuple(sorted(records, key=_place)),
+            versions=_versions(),
+            files=checksums(path),
         ),
     )
-    return Bundle.open(path)
+    bundle = Bundle.open(path)
+    bundle.verify()
+    return bundle
 
 
-_DATA_FACTS = ("name", "digest", "split", "source", "counts", "synthetic")
+def _export_all(
+    serving: keras.Model,
+    path: Path,
+    kinds: Sequence[str],
+    images: np.ndarray,
+    data: DataSpec,
+    thresholds: Mapping[str, float],
+    native_log: Path,
+) -> list[EngineRecord]:
+    """Export, check and time each kind; what does not agree is removed again."""
+    wanted = _keras(serving, images)
+    records = []
+    with native_stderr_to(native_log), Graphs(serving) as graphs:
+        for kind in dict.fromkeys(kinds):
+            record = EngineRecord(kind=kind, agrees=False, images=len(images))
+            try:
+                file = graphs.write(kind, path)
+                engine = open_engine(kind, file)
+                found = compare(engine, wanted, images, data=data, thresholds=thresholds)
+            except RegistryError as error:
+                record = replace(record, why_not=str(error))
+            else:
+                record = replace(
+                    record,
+                    agrees=found.why_not is None,
+                    why_not=found.why_not,
+                    difference=found.difference,
+                    batch_difference=found.batch_difference,
+                    flips=found.flips,
+                    milliseconds=milliseconds(engine, images[0]),
+                    size=size_of(file),
+                )
+            if record.agrees:
+                record = replace(record, file=file.name)
+            else:
+                remove(path / FILES[kind])
+            _report(record)
+            records.append(record)
+    return records
 
 
-def _difference(model: keras.Model, engine: LiteRtEngine, images: np.ndarray) -> float:
-    """Largest difference in probability, over a batch and over single images."""
-    images = scale(images)
+def _report(record: EngineRecord) -> None:
+    if not record.agrees:
+        logger.warning("%s is not used: %s", record.kind, record.why_not)
+        return
+    times = record.milliseconds or {}
+    logger.info(
+        "%s agrees with Keras: probabilities differ by at most %.1g; %.1f ms for one image, %.1f ms for eight",
+        record.kind, record.difference, times["1"], times["8"],
+    )  # fmt: skip
+
+
+def _place(record: EngineRecord) -> tuple[bool, float]:
+    """Those that agree first, the fastest at one image before the others."""
+    return not record.agrees, record.milliseconds["1"] if record.milliseconds else float("inf")
+
+
+def _keras(serving: keras.Model, images: np.ndarray) -> Outputs:
     with keras.device("cpu:0"):  # a GPU computes convolutions with ten bits of mantissa (TF32)
-        wanted = keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
-    single = np.concatenate([engine(image[np.newaxis]) for image in images])
-    return float(max(np.abs(engine(images) - wanted).max(), np.abs(single - wanted).max()))
+        found = serving(as_input(images), training=False)
+        return as_outputs({name: keras.ops.convert_to_numpy(tensor) for name, tensor in found.items()})
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,117 @@
+"""Whether an exported graph may answer in place of Keras, and how long it takes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from medexp.decision.decide import decide
+from medexp.registry.engine.base import Engine, Outputs
+from medexp.types import DataSpec
+
+TOLERANCE = 1e-5  # largest difference in probability between Keras and an exported graph
+_OTHERS = 1e-3  # of features and maps: of their largest value
+_BATCHES = (1, 8)
+_RUNS, _SECONDS = 15, 1.0  # of each batch: as many runs as fit into the time, five at least
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a graph is from Keras.
+
+    Args:
+        difference: largest difference in probability, over single images and a batch of all.
+        batch_difference: largest difference in probability between an image alone and the same in a batch.
+        flips: images (multi-label: findings) whose decision is not that of Keras.
+        why_not: why it must not answer; None where it may.
+    """
+
+    difference: float
+    batch_difference: float
+    flips: int
+    why_not: str | None
+
+
+def compare(
+    engine: Engine, wanted: Outputs, images: np.ndarray, *, data: DataSpec, thresholds: Mapping[str, float]
+) -> Agreement:
+    """Compare a graph with Keras, image by image and in a batch.
+
+    Args:
+        engine: the graph.
+        wanted: what Keras says of `images`.
+        images: prepared, (n, height, width, channels).
+        data: says the task.
+        thresholds: of the operating point, by class name.
+    """
+    single = _joined([engine(images[i : i + 1]) for i in range(len(images))])
+    together = engine(images)
+    differences = [_apart(found.probabilities, wanted.probabilities) for found in (single, together)]
+    decided = [
+        decide(found.probabilities, task=data.task, class_names=data.class_names, thresholds=thresholds)
+        for found in (wanted, single, together)
+    ]
+    flips = int(max((decided[0] != other).sum() for other in decided[1:]))
+    difference = max(differences) if np.isfinite(differences).all() else float("nan")
+    return Agreement(
+        difference=difference,
+        batch_difference=_apart(single.probabilities, together.probabilities),
+        flips=flips,
+        why_not=_why_not(difference, flips, single, together, wanted),
+    )
+
+
+def milliseconds(engine: Engine, image: np.ndarray) -> dict[str, float]:
+    """Return the median time of a batch of 1 and of 8 images like `image` (height, width, channels)."""
+    found = {}
+    for size in _BATCHES:
+        batch = np.repeat(image[np.newaxis], size, axis=0)
+        found[str(size)] = round(_median(lambda batch=batch: engine(batch)), 3)  # type: ignore[misc]
+    return found
+
+
+def _median(run: Callable[[], object]) -> float:
+    run()
+    taken: list[float] = []
+    end = time.perf_counter() + _SECONDS
+    while len(taken) < 5 or (len(taken) < _RUNS and time.perf_counter() < end):
+        start = time.perf_counter()
+        run()
+        taken.append(1000 * (time.perf_counter() - start))
+    return statistics.median(taken)
+
+
+def _why_not(difference: float, flips: int, single: Outputs, together: Outputs, wanted: Outputs) -> str | None:
+    if not difference <= TOLERANCE:
+        return f"probabilities differ by up to {difference:.2g}, allowed is {TOLERANCE:g}"
+    if flips:
+        return f"{flips} decisions differ"
+    for found in (single, together):
+        if not _near(found.features, wanted.features):
+            return "features differ"
+        if (found.map is None) != (wanted.map is None):
+            return "the class activation map is missing"
+        if found.map is not None and wanted.map is not None and not _near(found.map, wanted.map):
+            return "class activation maps differ"
+    return None
+
+
+def _near(found: np.ndarray, wanted: np.ndarray) -> bool:
+    return _apart(found, wanted) <= _OTHERS * max(float(np.abs(wanted).max()), 1e-6)
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one - other).max())
+
+
+def _joined(parts: list[Outputs]) -> Outputs:
+    maps = [part.map for part in parts if part.map is not None]
+    return Outputs(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.features for part in parts]),
+        np.concatenate(maps) if maps else None,
+    )
