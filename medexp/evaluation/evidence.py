@@ -147,14 +147,20 @@ class RobustnessSection:
 class AbstentionSection:
     """Conformal sets and refusal of strange images, fitted on validation, counted on test.
 
+    A multi-label task has two answers for each image and class: `absent/<class>` stands for those of images without the
+    finding, and shares of images are shares of these answers.
+
     Args:
         coverage: chosen.
         limits: by class name (`Conformal`).
-        achieved: by class name, the share of its test images whose set holds it; and `all`.
-        within: whether each count on test agrees with its coverage, within the binomial's 95 %.
+        achieved: by class name, the share of its test images whose set holds it; and `all`. Classes of which the test
+            split has no image are left out.
+        within: whether each class has its true one in the set as often as promised: not so seldom that chance, in
+            validation (which set the limit) and test, brings it about in fewer than 2.5 % of cases (beta-binomial;
+            Vovk, ACML 2012). `all`: whether every class has. No means that validation and test are not alike.
         sizes: share of test images by size of their set: 0, 1, 2 ...
-        unsure: share of test images without a single answer.
-        accuracy_if_sure: of the images with a single answer.
+        unsure: share of test images without a single answer, or whose single one is not what is decided.
+        accuracy_if_sure: of the other images; NaN where there are none.
         false_refusal: chosen share of validation images above the threshold.
         refused: share of test images above it.
         threshold: of the score.
@@ -174,7 +180,10 @@ class AbstentionSection:
 
 @dataclass(frozen=True)
 class Shown:
-    """One image of the gallery. `picture` is a file beside `evaluation.json`."""
+    """One image of the gallery: what it is, what was answered, and how probable that was said to be.
+
+    `picture` is a file beside `evaluation.json`: the image, and over it what speaks for the answer and against it.
+    """
 
     key: str
     label: str
@@ -189,11 +198,15 @@ class SaliencySection:
 
     Args:
         method: `cam`, or `gradcam`.
-        similarity: mean rank correlation of the maps with those of the same network with random weights (Adebayo et
-            al., NeurIPS 2018); near 0 is what a map that shows what was learnt has.
+        similarity: rank correlation of the maps with those of the same network with random weights (Adebayo et al.,
+            NeurIPS 2018): the size of its mean over images, averaged over random networks. Near 0 is what a map that
+            shows what was learnt has; 1 a map that shows the image alone.
         passed: whether it is below the limit.
         limit: of `similarity`.
-        gallery: by `surest right`, `surest wrong`, `least sure`.
+        gallery: by `surest right`, `surest wrong`, `least sure`; a kind of which there is no image is empty.
+        cascade: the same similarity where only the layers next to the output are random, by their number in words,
+            from few to all.
+        images: that similarity is the mean over.
     """
 
     method: str
@@ -201,6 +214,8 @@ class SaliencySection:
     passed: bool
     limit: float
     gallery: Mapping[str, tuple[Shown, ...]]
+    cascade: Mapping[str, float] = field(default_factory=dict)
+    images: int = 0
 
 
 @dataclass(frozen=True)

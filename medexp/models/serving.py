@@ -89,7 +89,7 @@ def linear_weights(network: keras.Model) -> np.ndarray | None:
     def logits(features: np.ndarray) -> np.ndarray:
         with keras.device("cpu:0"):  # a GPU may multiply with ten bits of mantissa
             last = keras.ops.convert_to_numpy(before(features.astype(np.float32), training=False))
-        return np.asarray(last, np.float32) @ kernel
+        return np.asarray(np.asarray(last, np.float32) @ kernel)
 
     features = int(pooled.shape[-1])
     bias = logits(np.zeros((1, features)))
