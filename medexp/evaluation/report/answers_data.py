@@ -41,7 +41,7 @@ def _data(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
     if facts.external:
         yield "difference", f"another data set: digest {data.get('digest')}, not {facts.evidence.trained_on}", "data"
     else:
-        yield "difference", "one data set, divided: no difference but chance", "data"
+        yield "difference", "one data set, divided into splits", "data"
     if data.get("digest"):
         identity = f"digest {data['digest']} of content, labels and splits"
         yield "data_identity", f"{identity}; of the splits {data['split']}" if data.get("split") else identity, "data"
@@ -86,7 +86,7 @@ _OUTCOMES = (("refused", "refused"), ("accepted", "accepted"), ("warnings", "war
 def _training(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
     chosen = {setting.name: setting.value for setting in settings(facts)}
     seen = pixels(facts)
-    yield "preparation", seen, "configuration"
+    yield "preparation", seen and f"{seen}; the same for every image", "configuration"
     yield "predictors", seen and f"the pixels of one image and nothing else: {seen}", "configuration"
     yield "augmentation", chosen.get("Augmentation"), "configuration"
     yield "model", f"{facts.model}, a neural network" if facts.setting("model") else None, "configuration"

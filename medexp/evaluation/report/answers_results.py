@@ -9,7 +9,7 @@ from medexp.evaluation.report.checklist import Answer
 from medexp.evaluation.report.facts import Facts
 from medexp.evaluation.report.headline import headlines, purpose
 from medexp.evaluation.report.metric_names import metric_name, metric_order
-from medexp.evaluation.report.wording import counted, estimated, listed, number, percent
+from medexp.evaluation.report.wording import aim_in_words, counted, estimated, listed, number, percent
 
 
 def result_answers(facts: Facts) -> dict[str, Answer]:
@@ -57,6 +57,9 @@ def _metrics(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
         return
     columns = list(dict.fromkeys(subgroup.column for subgroup in section.subgroups))
     yield "subgroup_columns", f"performance is compared across {listed(columns)}", "subgroups"
+    clusters = [column for column in columns if any(word in column.lower() for word in _CLUSTERS)]
+    if clusters:
+        yield "clusters", f"performance is compared across {listed(clusters)}", "subgroups"
     yield "subgroup_counts", f"images by {listed(columns)}", "subgroups"
     yield "fairness", f"performance is compared across {listed(columns)}", "subgroups"
     worst = section.worst
@@ -68,6 +71,7 @@ def _metrics(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
         yield "subgroups", counted(len(section.subgroups), "subgroup"), "subgroups"
 
 
+_CLUSTERS = ("site", "hosp", "cent", "clinic", "scanner", "device", "manufact", "vendor", "institu", "countr", "region")
 _DIAGNOSTIC = ("auc", "sensitivity", "specificity", "ppv", "npv")
 
 
@@ -78,7 +82,7 @@ def _decisions(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
         chosen = evidence.operating.chosen
         at = ", ".join(f"{name} from {number(value)} on" for name, value in chosen.thresholds.items())
         told = at or "the most probable class is the answer"
-        yield "thresholds", f"{told}; chosen on validation for {chosen.aim.replace('_', ' ')}", "operating-point"
+        yield "thresholds", f"{told}; chosen on validation: {aim_in_words(chosen.aim)}", "operating-point"
     if evidence.calibration is not None:
         method = evidence.calibration.fitted.method
         yield "calibration", f"{method} scaling, fitted on validation" if method != "none" else "none", "calibration"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medexp.evaluation.report.facts import Facts
-from medexp.evaluation.report.wording import counted, estimated, listed, number
+from medexp.evaluation.report.metric_names import metric_name
+from medexp.evaluation.report.wording import aim_in_words, counted, estimated, listed, number
 from medexp.types import Estimate
 
 FEWEST = 100  # with the outcome, and without: Collins, Ogundimu and Altman, Stat Med 35:214 (2016)
@@ -60,7 +61,9 @@ def _of_audit(facts: Facts) -> Iterator[Caution]:
         text = f"The audit refuses the data: {many} that nobody accepted. A result on it may not mean what it seems to."
         yield Caution("refuse", text, "audit")
     for kind, (count, reason) in accepted(audit).items():
-        text = f"Accepted in the audit: {counted(count, 'case')} of {kind.replace('_', ' ')}. Reason given: {reason}"
+        of = f" of {audit['name']}" if facts.external and audit.get("name") else ""
+        what = f"{counted(count, 'case')} of {kind.replace('_', ' ')}"
+        text = f"Accepted in the audit{of}: {what}. Reason given: {reason.rstrip('.')}."
         yield Caution("warn", text, "audit")
 
 
@@ -91,7 +94,8 @@ def _of_test_set(facts: Facts) -> Iterator[Caution]:
 def _of_answers(facts: Facts) -> Iterator[Caution]:
     evidence = facts.evidence
     if evidence.operating is not None and not evidence.operating.chosen.met:
-        text = f"Validation cannot reach the aim {evidence.operating.chosen.aim}: the nearest point was taken."
+        aim = aim_in_words(evidence.operating.chosen.aim)
+        text = f"Validation cannot reach the aim, {aim}: the nearest point was taken."
         yield Caution("warn", text, "operating-point")
     if evidence.calibration is not None:
         before, after = evidence.calibration.before.log_loss, evidence.calibration.after.log_loss
@@ -121,7 +125,8 @@ def _of_subgroups(facts: Facts) -> Iterator[Caution]:
     worst = section.worst.metrics[section.metric]
     if whole is not None and _apart(worst, whole.value):
         where = f"{section.worst.column} {section.worst.value}"
-        text = f"It does worse for {where}: {section.metric} {estimated(worst)}, over all {number(whole.value)}."
+        title = metric_name(section.metric).title
+        text = f"It does worse for {where}: {title} {estimated(worst)}, over all {number(whole.value)}."
         yield Caution("warn", text, "subgroups")
 
 

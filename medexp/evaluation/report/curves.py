@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 340, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 10, 26
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26  # margins of the axes
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ def _panel(
 
     def x(epoch: float) -> float:
         share = 0.5 if epochs == 1 else (epoch - 1) / (epochs - 1)
-        return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 1)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     def y(value: float) -> float:
         share = 0.5 if high == low else (value - low) / (high - low)
-        return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
     marks = MaxNLocator(nbins=5, integer=True).tick_values(1, epochs) if epochs > 1 else [1]
     return Panel(
@@ -90,6 +90,12 @@ def _panel(
             if row
         ),
         x_ticks=tuple(Tick(x(mark), f"{mark:g}") for mark in marks if 1 <= mark <= epochs),
-        y_ticks=tuple(Tick(y(float(level)), f"{float(level):.4g}") for level in levels),
+        y_ticks=tuple(Tick(y(float(level)), _short(float(level))) for level in levels),
         best=None if best is None else x(best),
     )
+
+
+def _short(level: float) -> str:
+    """Few letters, so that they fit beside the axis."""
+    text = f"{level:.4g}"
+    return text if len(text) <= 6 else f"{level:.1e}".replace("e-0", "e-").replace(".0e", "e")

@@ -54,11 +54,12 @@ def _sentences(facts: Facts) -> Iterator[str]:
         yield f"Its probabilities miss the observed frequencies by {number(off.value)} on average (ECE)."
     if evidence.abstention is not None:
         found = evidence.abstention
+        asked = "findings of test images" if evidence.task == "multilabel" else "test images"
         sure = of_hundred(found.accuracy_if_sure)
         yield (
             f"Asked to cover the truth in {100 * found.coverage:.0f} of 100 images of each class, it gives no single "
-            f"answer for {100 * found.unsure:.0f} of 100 test images; its single answers are right for {sure}. It "
-            f"refuses {of_hundred(found.refused)} as unlike those that it has learnt from."
+            f"answer for {100 * found.unsure:.0f} of 100 {asked}; its single answers are right for {sure}. It "
+            f"refuses {of_hundred(found.refused)} images as unlike those that it has learnt from."
         )
 
 
@@ -75,13 +76,13 @@ def _learnt_from(facts: Facts) -> str:
 
 def _measured_on(facts: Facts) -> str:
     images = counted(facts.images(facts.data, "test"), "image")
-    people = f" of {counted(facts.groups, 'group')} (such as patients)" if facts.groups is not None else ""
+    people = f" from {counted(facts.groups, 'group')} (such as patients)" if facts.groups is not None else ""
     if facts.external:
         return (
             f"It was measured on {images}{people} of {facts.data_name}, other data than it has learnt from; nothing "
             "was fitted on them."
         )
-    return f"It was measured on {images}{people} of the same data that took no part in this."
+    return f"It was measured on {images} of the same data{people} that took no part in this."
 
 
 def _answers(facts: Facts) -> Iterator[str]:

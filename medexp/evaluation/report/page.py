@@ -8,12 +8,12 @@ from pathlib import Path
 from medexp.evaluation.report import settings, wording
 from medexp.evaluation.report.cautions import accepted, cautions
 from medexp.evaluation.report.checklist import Checklist
-from medexp.evaluation.report.curves import HEIGHT, WIDTH, best_epoch, panels
+from medexp.evaluation.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, best_epoch, panels
 from medexp.evaluation.report.facts import Facts
 from medexp.evaluation.report.grids import robustness_grid
 from medexp.evaluation.report.headline import headlines, sentences
 from medexp.evaluation.report.metric_names import metric_name, metric_order
-from medexp.evaluation.report.pictures import gallery, placed
+from medexp.evaluation.report.pictures import gallery, placed, plotted
 from medexp.evaluation.report.provenance import engines, provenance
 from medexp.evaluation.report.tables import class_table, metric_rows, shown_splits
 
@@ -62,6 +62,7 @@ def page(facts: Facts, *, card: Checklist, checklists: Sequence[Checklist], fold
         estimated=wording.estimated,
         percent=wording.percent,
         counted=wording.counted,
+        aim=wording.aim_in_words,
     )
     evidence = facts.evidence
     metric, mode = facts.setting("objective.metric"), facts.setting("objective.mode")
@@ -85,9 +86,16 @@ def page(facts: Facts, *, card: Checklist, checklists: Sequence[Checklist], fold
         accepted=accepted(facts.audit) if facts.audit else {},
         panels=panels(facts.history, best=best),
         best=best,
-        chart=(WIDTH, HEIGHT),
+        chart={
+            "width": WIDTH,
+            "height": HEIGHT,
+            "left": LEFT,
+            "right": WIDTH - RIGHT,
+            "top": TOP,
+            "foot": HEIGHT - BOTTOM,
+        },
         grid=grid,
-        pictures=placed(evidence.pictures, folder),
+        pictures=placed(plotted(evidence.pictures, folder), folder),
         gallery=gallery(evidence.saliency, folder),
         engines=engines(facts),
         provenance=provenance(facts),

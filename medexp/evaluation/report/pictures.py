@@ -23,6 +23,12 @@ _PLACES = (  # the first section of which a word occurs in the title or the file
     ("metrics", ("roc", "recall", "confusion")),
     ("training", ("curves", "training", "epoch")),
 )
+_PLOTS = {
+    "ROC curves": "roc.png",
+    "Precision and recall": "precision_recall.png",
+    "Confusion of classes": "confusion_matrix.png",
+    "Images as the augmentation makes them": "augmentation.png",
+}
 _PHOTOGRAPHS = ("saliency", "configuration")  # their grey levels mean something: they stay as they are in the dark
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
@@ -34,6 +40,18 @@ class Picture:
     title: str
     source: str | None
     chart: bool
+
+
+def plotted(pictures: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return `pictures` and, where they are not among them, those of the run's `plots`.
+
+    Args:
+        pictures: by title, files beside `evaluation.json`.
+        folder: of `evaluation.json`, in the run's.
+    """
+    known = {Path(file).name for file in pictures.values()}
+    plots = {title: f"../plots/{name}" for title, name in _PLOTS.items() if name not in known}
+    return {**pictures, **{title: file for title, file in plots.items() if (folder / file).is_file()}}
 
 
 def placed(pictures: Mapping[str, str], folder: Path) -> dict[str, tuple[Picture, ...]]:

@@ -14,21 +14,21 @@ from medexp.redact import redact
 
 @dataclass(frozen=True)
 class Engine:
-    """One export of the network.
+    """One export of the network, as it was measured where it was exported.
 
     Args:
         kind: such as `litert`.
         agrees: whether it says what Keras says.
-        default: whether it is served.
-        facts: what else was measured, by name.
-        why_not: why it is not served.
+        default: whether it is the one that answers.
+        why_not: why it does not agree.
+        measured: differences, flips, milliseconds, size, by what they are; those that are known.
     """
 
     kind: str
     agrees: bool
     default: bool
-    facts: Mapping[str, str]
     why_not: str
+    measured: Mapping[str, str]
 
 
 def provenance(facts: Facts) -> tuple[Setting, ...]:
@@ -37,28 +37,32 @@ def provenance(facts: Facts) -> tuple[Setting, ...]:
 
 
 def engines(facts: Facts) -> tuple[Engine, ...]:
-    """Return the exports that the passport lists; `why_not` of those that are not served."""
-    passport = facts.passport or {}
-    listed: Any = passport.get("engines") or ([passport["engine"]] if passport.get("engine") else [])
-    rows = [{"kind": kind, **row} for kind, row in listed.items()] if isinstance(listed, Mapping) else list(listed)
-    default = passport.get("default_engine") or (passport.get("engine") or {}).get("kind") or _first(rows)
+    """Return the exports that the passport lists; the first that agrees is the one that answers."""
+    records: Sequence[Mapping[str, Any]] = (facts.passport or {}).get("engines") or ()
+    answering = next((record["kind"] for record in records if record.get("agrees")), None)
     return tuple(
         Engine(
-            kind=str(row.get("kind", "")),
-            agrees=bool(row.get("agrees", True)),
-            default=row.get("kind") == default,
-            facts={key.replace("_", " "): _short(value) for key, value in row.items() if key not in _SHOWN},
-            why_not=str(row.get("why_not") or ""),
+            kind=str(record["kind"]),
+            agrees=bool(record.get("agrees")),
+            default=record["kind"] == answering,
+            why_not=str(record.get("why_not") or ""),
+            measured=dict(_measured(record)),
         )
-        for row in rows
+        for record in records
     )
 
 
-_SHOWN = ("kind", "agrees", "why_not")
-
-
-def _first(rows: Sequence[Mapping[str, Any]]) -> Any:
-    return next((row.get("kind") for row in rows if row.get("agrees")), None)
+def _measured(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for batch, milliseconds in (record.get("milliseconds") or {}).items():
+        yield f"batch of {batch}", f"{milliseconds:.3g} ms"
+    names = {"difference": "differs from Keras by", "batch_difference": "batch from single image by"}
+    for key, name in names.items():
+        if record.get(key) is not None:
+            yield name, f"{record[key]:.1e}"
+    if record.get("flips") is not None:
+        yield "flipped decisions", f"{record['flips']} of {record.get('images') or 'all'}"
+    if record.get("size"):
+        yield "size", f"{record['size'] / 1e6:.3g} MB"
 
 
 def _provenance(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -58,6 +58,16 @@ def listed(names: Sequence[str], joint: str = "and", limit: int = 6) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {joint} {shown[-1]}" if shown else ""
 
 
+def aim_in_words(aim: str) -> str:
+    """Return such as `sensitivity at least 0.95` of the aim of an operating point."""
+    what, at_least, share = aim.partition(">=")
+    if at_least:
+        return f"{what} at least {share}"
+    if aim.startswith("cost="):
+        return f"a missed finding costs {aim.removeprefix('cost=')} false alarms"
+    return {"youden": "Youden's index", "most_probable": "the most probable class"}.get(aim, aim.replace("_", " "))
+
+
 def _hundredths(share: float) -> str:
     """Nearly all is not all, and hardly any is not none."""
     if not math.isfinite(share):
