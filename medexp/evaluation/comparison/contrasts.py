@@ -15,7 +15,7 @@ from medexp.evaluation.comparison.aligned import aligned
 from medexp.evaluation.comparison.delong import CorrelatedAucs, correlated_aucs
 from medexp.evaluation.comparison.direction import direction
 from medexp.evaluation.comparison.matched import Discordant, discordant
-from medexp.evaluation.comparison.paired import POWER, PairedDifference
+from medexp.evaluation.comparison.paired import BOOTSTRAP, DELONG, DELONG_BY_GROUP, MCNEMAR, POWER, PairedDifference
 from medexp.evaluation.comparison.sampled import sampled
 from medexp.evaluation.comparison.shares import right_answers
 from medexp.evaluation.intervals import metric_estimates
@@ -35,6 +35,16 @@ class _Spread:
 
     variance: float
     freedom: float  # infinite where there is nothing to add
+
+    def joined(self, variance: float, freedom: float) -> float:
+        """Return the degrees of freedom of its sum with another variance (Satterthwaite, 1946)."""
+        if self.variance == 0:
+            return freedom
+        parts = variance**2 / freedom + self.variance**2 / self.freedom
+        return (variance + self.variance) ** 2 / parts
+
+
+_NO_SPREAD = _Spread(0.0, math.inf)
 
 
 class Contrasts:
@@ -107,8 +117,8 @@ class Contrasts:
         alike = single and self._identical(a[0], b[0])
         spread = self._joint_spread(a, b)
         error, freedom, test = self._error(a, b, samples, spread)
-        draws = samples + self._noise(samples, spread)
-        interval = self._interval(draws, value)
+        draws = self._draws(samples, spread)
+        interval = self._interval(draws, value, spread)
         p_value = _two_sided(value, error, freedom)
         if alike:
             interval, p_value = Estimate(0.0, 0.0, 0.0), 1.0
@@ -116,7 +126,7 @@ class Contrasts:
             low, high = counted.interval(self._confidence)
             if self.sampled.unit == "image":
                 interval, draws = Estimate(value, low, high), self._posterior(counted)
-                p_value, test = counted.p_value, "McNemar, exact"
+                p_value, test = counted.p_value, MCNEMAR
             else:
                 interval = Estimate(value, min(interval.low, low), max(interval.high, high))
             error = max(error, math.sqrt((counted.only_a + counted.only_b + 1) / (counted.images + 2) / counted.images))
@@ -124,7 +134,7 @@ class Contrasts:
             low, high = Discordant(0, 0, round(self._behind)).interval(self._confidence)
             interval = Estimate(value, value + low, value + high)
             error = high / self._z
-        if test == "bootstrap":
+        if test == BOOTSTRAP:
             p_value = max(p_value, 2 * min(float((draws <= 0).mean()), float((draws >= 0).mean())))
         resolvable = (self._z + NormalDist().inv_cdf(self._power)) * error
         gain = draws if self.mode == "max" else -draws
@@ -158,7 +168,7 @@ class Contrasts:
         if share is not None:
             deviation = float(samples.std())
             return share.interval(confidence=self._confidence, member=self._units.member, deviation=deviation)
-        found = self._interval(samples, value)
+        found = self._interval(samples, value, _NO_SPREAD)
         if found.low < found.high:
             return found
         return metric_estimates(
@@ -168,7 +178,8 @@ class Contrasts:
     def _pooled(self, rows: Rows) -> Estimate:
         samples = self.sampled.samples[list(rows)].mean(axis=0)
         value = float(self.sampled.values[list(rows)].mean())
-        found = self._interval(samples + self._noise(samples, self._spread(rows)), value)
+        spread = self._spread(rows)
+        found = self._interval(self._draws(samples, spread), value, spread)
         if found.low < found.high:
             return found
         parts = [self.estimate((row,)) for row in rows]
@@ -176,7 +187,7 @@ class Contrasts:
 
     def _error(self, a: Rows, b: Rows, samples: np.ndarray, spread: _Spread) -> tuple[float, float, str]:
         """Return the standard error of the difference, its degrees of freedom, and what it comes from."""
-        variance, test = float(samples.var(ddof=1)), "bootstrap"
+        variance, test = float(samples.var(ddof=1)), BOOTSTRAP
         freedom = max(self._behind - 1, 1.0)
         if self._aucs is not None:
             weights = np.zeros(len(self._predictions))
@@ -185,13 +196,9 @@ class Contrasts:
             found = float(weights @ self._aucs.covariance @ weights)
             if math.isfinite(found):
                 grouped = self.sampled.unit == "group"
-                variance, test = max(found, 0.0), "DeLong by group" if grouped else "DeLong"
+                variance, test = max(found, 0.0), DELONG_BY_GROUP if grouped else DELONG
                 freedom = freedom if grouped else math.inf  # the normal distribution, as published
-        total = variance + spread.variance
-        if spread.variance > 0:
-            parts = variance**2 / freedom + spread.variance**2 / spread.freedom
-            freedom = total**2 / parts
-        return math.sqrt(total), freedom, test
+        return math.sqrt(variance + spread.variance), spread.joined(variance, freedom), test
 
     @cached_property
     def _aucs(self) -> CorrelatedAucs | None:
@@ -238,22 +245,25 @@ class Contrasts:
 
     def _spread(self, rows: Rows) -> _Spread:
         if len(rows) == 1:
-            return _Spread(0.0, math.inf)
+            return _NO_SPREAD
         return _Spread(float(self.sampled.values[list(rows)].var(ddof=1)) / len(rows), len(rows) - 1)
 
     def _joint_spread(self, a: Rows, b: Rows) -> _Spread:
         parts = [part for part in (self._spread(a), self._spread(b)) if part.variance > 0]
         total = sum(part.variance for part in parts)
         if not parts:
-            return _Spread(0.0, math.inf)
+            return _NO_SPREAD
         return _Spread(total, total**2 / sum(part.variance**2 / part.freedom for part in parts))
 
-    def _noise(self, samples: np.ndarray, spread: _Spread) -> np.ndarray:
-        """Draws of what other runs of the variants would add."""
+    def _draws(self, samples: np.ndarray, spread: _Spread) -> np.ndarray:
+        """Bootstrap samples with what other runs of the variants would add: of Student's t, where runs are few."""
         if spread.variance == 0:
-            return np.zeros(len(samples))
+            return samples
         rng = np.random.default_rng((self._seed, 1))
-        return rng.standard_t(spread.freedom, len(samples)) * math.sqrt(spread.variance)
+        middle = samples.mean()
+        away = samples - middle + rng.normal(scale=math.sqrt(spread.variance), size=len(samples))
+        freedom = spread.joined(float(samples.var(ddof=1)), max(self._behind - 1, 1.0))
+        return np.asarray(middle + away * np.sqrt(freedom / rng.chisquare(freedom, len(samples))))
 
     def _posterior(self, counted: Discordant) -> np.ndarray:
         """Draws of the difference of two shares, given the counts: Dirichlet, with Jeffreys' prior."""
@@ -264,8 +274,9 @@ class Contrasts:
         )
         return np.asarray(draws[:, 0] - draws[:, 1])
 
-    def _interval(self, draws: np.ndarray, value: float) -> Estimate:
-        return percentile_interval(draws, value=value, confidence=self._confidence, units=self._behind)
+    def _interval(self, draws: np.ndarray, value: float, spread: _Spread) -> Estimate:
+        units = self._behind if spread.variance == 0 else math.inf  # `_draws` have allowed for few
+        return percentile_interval(draws, value=value, confidence=self._confidence, units=units)
 
     @property
     def _z(self) -> float:

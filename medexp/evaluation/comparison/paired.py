@@ -9,6 +9,7 @@ from medexp.evaluation.predictions import Predictions
 from medexp.types import Estimate, Mode
 
 POWER = 0.8
+DELONG, DELONG_BY_GROUP, MCNEMAR, BOOTSTRAP = "DeLong", "DeLong by group", "McNemar, exact", "bootstrap"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from rich.table import Table
 
 from medexp.console import wide_console
 from medexp.evaluation.comparison.comparison import Comparison, Pair, Placed
+from medexp.evaluation.comparison.paired import MCNEMAR
 from medexp.evaluation.comparison.wording import against, verdict_text
 from medexp.types import Estimate
 
 _WIDEST = 10_000  # columns of a table
+_NAME = 20  # columns that a name has at least
 
 
 def print_comparison(found: Comparison, *, top: int) -> None:
@@ -30,7 +32,7 @@ def print_comparison(found: Comparison, *, top: int) -> None:
         _print(console, _comparisons(found, subject, pairs[:top]))
         hidden = len(found.pairs) - len(pairs[:top])
         if hidden:
-            console.print(f"  {hidden:,} more comparisons, which the adjusted p values count, are in the page.")
+            console.print(f"  The page has {hidden:,} more, which the adjusted p values count.")
     for text in found.conclusions:
         console.print(f"  {text}")
     for text in found.warnings:
@@ -48,10 +50,9 @@ def heading(found: Comparison) -> str:
     )
 
 
-def interval(estimate: Estimate, *, signed: bool = False) -> str:
+def interval(estimate: Estimate) -> str:
     """Return an estimate with its interval, four decimals each."""
-    sign = "+" if signed else ""
-    return f"{estimate.value:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"
+    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
 
 
 def p_text(p_value: float) -> str:
@@ -66,46 +67,37 @@ def runs_text(variant: Placed) -> str:
 
 
 def _variants(found: Comparison, top: int) -> Table:
-    table = Table(title=heading(found), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = _table(heading(found))
     table.add_column("", justify="right", no_wrap=True)
-    table.add_column("variant", overflow="fold", min_width=24)
-    table.add_column(found.metric, no_wrap=True)
+    table.add_column("variant", overflow="fold", min_width=_NAME)
     several = any(variant.deviation is not None for variant in found.variants)
-    if several:
-        table.add_column("runs", justify="right", no_wrap=True)
-        table.add_column("deviation", justify="right", no_wrap=True)
-    table.add_column("run id", no_wrap=True)
+    rows = []
     for place, variant in enumerate(found.variants[:top], 1):
+        name = f"{variant.name}{' (chosen by validation)' if variant.chosen else ''}"
         spread = "" if variant.deviation is None else f"{variant.deviation:.4f}"
         cells = [str(len(variant.run_ids)), spread] if several else []
-        name = f"{variant.name}{' (chosen by validation)' if variant.chosen else ''}"
-        table.add_row(str(place), name, interval(variant.estimate), *cells, runs_text(variant))
-    return table
+        rows.append([str(place), name, interval(variant.estimate), *cells, runs_text(variant)])
+    titles = [found.metric, *(["runs", "deviation"] if several else []), "run id"]
+    return _filled(table, titles, rows, numbers=("runs", "deviation"))
 
 
 def _comparisons(found: Comparison, subject: str, pairs: Sequence[Pair]) -> Table:
-    caption = (
-        f"adjusted p: Holm, over {len(found.pairs):,} comparison{'s' if len(found.pairs) != 1 else ''}; needed: images "
-        f"that would show a difference as large as the one seen ({found.power:.0%} power)"
+    tests = ", ".join(dict.fromkeys(pair.found.test for pair in pairs))
+    table = _table(f"{subject} against")
+    table.caption = (
+        f"p: {tests}; adjusted: Holm, over {len(found.pairs):,} comparison{'s' if len(found.pairs) != 1 else ''}; "
+        f"needed: images that would show a difference as large as the one seen ({found.power:.0%} power)"
     )
-    table = Table(
-        title=f"{subject} against", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
-        caption=caption, caption_justify="left",
-    )  # fmt: skip
-    table.add_column("variant", overflow="fold", min_width=24)
-    table.add_column("ahead by", no_wrap=True)
-    table.add_column("test", no_wrap=True)
-    for title in ("p", "adjusted p", "P(better)", *([f"P(within {found.rope:g})"] if found.rope else [])):
-        table.add_column(title, justify="right", no_wrap=True)
-    if any(pair.found.mcnemar is not None for pair in pairs):
-        table.add_column("McNemar p", justify="right", no_wrap=True)
-    table.add_column("needed", justify="right", no_wrap=True)
-    table.add_column("verdict", min_width=12)
-    if found.margin is not None:
-        table.add_column(f"not inferior ({found.margin:g})", no_wrap=True)
-    for pair in pairs:
-        table.add_row(*_cells(found, subject, pair, mcnemar=any(one.found.mcnemar is not None for one in pairs)))
-    return table
+    table.caption_justify = "left"
+    table.add_column("variant", overflow="fold", min_width=_NAME)
+    mcnemar = any(pair.found.mcnemar is not None and pair.found.test != MCNEMAR for pair in pairs)
+    columns = ["ahead by", "p", "adjusted", "P(better)"]
+    columns += ["P(equal)"] if found.rope else []
+    columns += ["McNemar"] if mcnemar else []
+    columns += ["needed", "verdict"]
+    columns += ["not inferior"] if found.margin is not None else []
+    rows = [_cells(found, subject, pair, mcnemar=mcnemar) for pair in pairs]
+    return _filled(table, columns, rows, numbers=("p", "adjusted", "P(better)", "P(equal)", "McNemar", "needed"))
 
 
 def _cells(found: Comparison, subject: str, pair: Pair, *, mcnemar: bool) -> list[str]:
@@ -116,17 +108,29 @@ def _cells(found: Comparison, subject: str, pair: Pair, *, mcnemar: bool) -> lis
     verdict = verdict_text(pair, found)
     if not ahead and pair.verdict == "better":
         verdict = verdict.replace("better", "worse")
-    needed = "" if pair.found.images_needed is None else f"{pair.found.images_needed:,}"
-    cells = [other, interval(gain, signed=True), pair.found.test, p_text(pair.found.p_value), p_text(pair.p_adjusted)]
-    cells.append(f"{chance:.3f}")
-    if found.rope:
-        cells.append(f"{pair.found.p_equivalent:.3f}")
+    cells = [other, interval(gain), p_text(pair.found.p_value), p_text(pair.p_adjusted), f"{chance:.3f}"]
+    cells += [f"{pair.found.p_equivalent:.3f}"] if found.rope else []
     if mcnemar:
         cells.append("" if pair.found.mcnemar is None else p_text(pair.found.mcnemar))
-    cells += [needed, verdict]
+    cells += ["" if pair.found.images_needed is None else f"{pair.found.images_needed:,}", verdict]
     if found.margin is not None:
-        cells.append("yes" if pair.not_inferior else "not shown")
+        cells.append("not shown" if not ahead or not pair.not_inferior else "yes")
     return cells
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _filled(table: Table, titles: Sequence[str], rows: Sequence[list[str]], *, numbers: Sequence[str]) -> Table:
+    """Add columns that are as wide as what is in them, after those that there are, and the rows."""
+    first = len(table.columns)
+    for place, title in enumerate(titles, first):
+        widest = max(len(text) for text in (title, *(row[place] for row in rows)))
+        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=True, min_width=widest)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _print(console: Console, table: Table) -> None:

@@ -6,6 +6,7 @@ from medexp.evaluation.comparison.comparison import Comparison, Pair
 
 _MANY = 3  # variants, of which the best may be called chosen among many
 _SHOWN = 3
+_LITTLE = 0.0005  # that a score is too good by
 _FEW = 30  # groups below which the bootstrap over them is rough
 
 
@@ -37,7 +38,7 @@ def conclusions(found: Comparison) -> tuple[str, ...]:
         said.append(
             f"These {found.images:,} images{_of_groups(found)} show a difference in {metric} from about "
             f"{found.resolvable:.4f} on ({found.power:.0%} power, before the adjustment for "
-            f"{_count(found)}); a smaller one needs more images."
+            f"{_count(found)}); a smaller one needs more images{_or_seeds(found)}."
         )
     return tuple(said)
 
@@ -47,9 +48,10 @@ def warnings(found: Comparison) -> tuple[str, ...]:
     said = []
     leader = found.leader
     if len(found.variants) >= _MANY and not leader.chosen and found.reference is None:
+        much = f"about {found.optimism:.4f} or more" if found.optimism >= _LITTLE else "a little, being far ahead"
         said.append(
             f"{_named(leader.name)} is the best of {len(found.variants)} on the very images it is scored on: expect "
-            f"its {found.metric} to be too good by about {found.optimism:.4f} or more. The comparisons allow for that "
+            f"its {found.metric} to be too good by {much}. The comparisons allow for that "
             "(Holm, over all of them); its score alone does not. Report it on images that chose nothing."
         )
     chosen = [variant for variant in found.variants if variant.chosen]
@@ -127,6 +129,10 @@ def _against(pair: Pair, found: Comparison) -> str:
         f"{_named(pair.a)} against {_named(pair.b)}: {verdict_text(pair, found)}; ahead by {gain.value:.4f} "
         f"[{gain.low:.4f}, {gain.high:.4f}], adjusted p = {pair.p_adjusted:.3g}."
     )
+
+
+def _or_seeds(found: Comparison) -> str:
+    return " or seeds" if any(variant.deviation is not None for variant in found.variants) else ""
 
 
 def _of_groups(found: Comparison) -> str:
