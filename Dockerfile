@@ -11,7 +11,10 @@ RUN python -m venv --without-pip /opt/venv \
 COPY serve /app/serve
 COPY medexp/__init__.py medexp/errors.py medexp/redact.py medexp/types.py /app/medexp/
 COPY medexp/imaging /app/medexp/imaging
-COPY medexp/registry/__init__.py medexp/registry/bundle.py medexp/registry/engine.py /app/medexp/registry/
+COPY medexp/decision /app/medexp/decision
+COPY medexp/registry/__init__.py medexp/registry/bundle.py medexp/registry/checksum.py \
+     medexp/registry/classification.py medexp/registry/golden.py medexp/registry/passport.py /app/medexp/registry/
+COPY medexp/registry/engine /app/medexp/registry/engine
 COPY conf/serve.yaml /app/conf/
 RUN python -m compileall -q /app
 

@@ -1,4 +1,4 @@
-"""What the service answers, typed: the source of /openapi.json."""
+"""What the service answers, typed: with serve.model_facts the source of /openapi.json."""
 
 from __future__ import annotations
 
@@ -7,17 +7,31 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from medexp.imaging.decode import FORMATS
-from medexp.registry.bundle import Classification, Passport
+from medexp.registry.classification import Classification
+from medexp.registry.passport import Passport
 from medexp.types import Task
 from serve.champion import Served, State
-from serve.settings import Settings
 
-_TASK = "multilabel: an image has any number of the classes. ordinal: the classes are grades, in their order."
-_CLASSES = "In the model's order. Binary: negative, positive. Ordinal: the grades in their order."
-_THRESHOLDS = (
+TASK = "multilabel: an image has any number of the classes. ordinal: the classes are grades, in their order."
+CLASSES = "In the model's order. Binary: negative, positive. Ordinal: the grades in their order."
+THRESHOLDS = (
     "A class is found from this probability on; chosen on validation. Binary: of the positive class. Multi-label: of "
     "every class. Else empty: the most probable class is found."
+)
+
+
+_POSSIBLE = (
+    "The classes that cannot be ruled out: the true one is among them as often as `coverage` of the model says, on "
+    "images like those of validation. Multi-label: the findings that may be there."
+)
+_UNDECIDED = (
+    "Empty where the answer is sure. Else the classes that it may be; multi-label: the findings that can be neither "
+    "confirmed nor ruled out."
+)
+_MAP = (
+    "With `explain=true`: where in the image the network saw what speaks for (above 0) or against an answer, coarse "
+    "rows from top to bottom, of the image as the network sees it; null for a network that has no such map. Binary: of "
+    "the positive class; ordinal: of being above each grade but the last; else of every class."
 )
 
 
@@ -40,8 +54,8 @@ class ModelName(BaseModel):
 class Prediction(BaseModel):
     """One image classified."""
 
-    task: Task = Field(examples=["binary"], description=_TASK)
-    classes: list[str] = Field(examples=[["clear", "nodule"]], description=_CLASSES)
+    task: Task = Field(examples=["binary"], description=TASK)
+    classes: list[str] = Field(examples=[["clear", "nodule"]], description=CLASSES)
     label: str | None = Field(
         examples=["nodule"],
         description="Binary: by the threshold. Multi-class and ordinal: the most probable class. Multi-label: null.",
@@ -58,7 +72,17 @@ class Prediction(BaseModel):
     threshold: float | None = Field(
         examples=[0.41], description="Binary: the positive class is the label from this probability on; else null."
     )
-    thresholds: dict[str, float] = Field(examples=[{"nodule": 0.41}], description=_THRESHOLDS)
+    thresholds: dict[str, float] = Field(examples=[{"nodule": 0.41}], description=THRESHOLDS)
+    possible: list[str] = Field(examples=[["nodule"]], description=_POSSIBLE)
+    undecided: list[str] = Field(examples=[[]], description=_UNDECIDED)
+    refused: bool = Field(
+        description="Whether the image is unlike those that the model has learnt from: do not use the answer."
+    )
+    strangeness: float | None = Field(
+        description="How unlike; refused above `strangeness_limit`. Null: there is no number, and it is refused."
+    )
+    strangeness_limit: float = Field(description="Chosen on validation for a share of false refusals.")
+    map: dict[str, list[list[float]]] | None = Field(default=None, description=_MAP)
     model: ModelName
     request_id: str = Field(description="As in the header X-Request-ID and the service's log.")
 
@@ -73,94 +97,16 @@ class Prediction(BaseModel):
             labels=list(result.labels),
             probabilities=dict(result.probabilities),
             positive=passport.positive,
-            threshold=_threshold(passport),
+            threshold=threshold(passport),
             thresholds=dict(passport.thresholds),
+            possible=list(result.possible),
+            undecided=list(result.undecided),
+            refused=result.strange,
+            strangeness=finite(result.strangeness),
+            strangeness_limit=passport.strangeness.threshold,
+            map=_map(result, passport),
             model=ModelName.of(served),
             request_id=request_id,
-        )
-
-
-class Pixels(BaseModel):
-    """What the network sees; images of any size are fitted to it by the service."""
-
-    height: int
-    width: int
-    channels: int
-    fit: Literal["letterbox", "crop", "stretch"]
-    bits: Literal[8, 16]
-    intensity: Literal["file", "full", "window", "percentiles"] = Field(
-        description="Which stored values are black and white."
-    )
-    window: tuple[float, float] | None = Field(description="Centre and width, for intensity=window.")
-    percentiles: tuple[float, float] | None = Field(description="Low and high, for intensity=percentiles.")
-    frame: int | None = Field(description="Which frame of a file of many, from 0; null refuses such a file.")
-
-
-class TrainedOn(BaseModel):
-    """The data set."""
-
-    name: str
-    digest: str
-    synthetic: bool = Field(description="Whether the images were drawn by a program: such a model is a demonstration.")
-
-
-class Accepts(BaseModel):
-    """What may be sent."""
-
-    formats: list[str]
-    max_bytes: int = Field(description="Of the whole request.")
-    max_pixels: int
-
-
-class ModelFacts(ModelName):
-    """The model that answers now, as its passport describes it."""
-
-    network: str
-    created: str
-    task: Task = Field(description=_TASK)
-    classes: list[str] = Field(description=_CLASSES)
-    positive: str | None
-    threshold: float | None
-    thresholds: dict[str, float] = Field(description=_THRESHOLDS)
-    input: Pixels
-    metrics: dict[str, float]
-    data: TrainedOn
-    engine: str
-    accepts: Accepts
-
-    @classmethod
-    def describe(cls, served: Served, settings: Settings) -> Self:
-        """Describe what is served."""
-        passport = served.bundle.passport
-        spec = passport.input
-        return cls(
-            **ModelName.of(served).model_dump(),
-            network=passport.model,
-            created=passport.created,
-            task=passport.task,
-            classes=list(passport.class_names),
-            positive=passport.positive,
-            threshold=_threshold(passport),
-            thresholds=dict(passport.thresholds),
-            input=Pixels(
-                height=spec.height,
-                width=spec.width,
-                channels=spec.channels,
-                fit=spec.fit,
-                bits=spec.bits,
-                intensity=spec.intensity,
-                window=spec.window,
-                percentiles=spec.percentiles,
-                frame=spec.frame,
-            ),
-            metrics={key: value for key, value in passport.metrics.items() if math.isfinite(value)},
-            data=TrainedOn(
-                name=str(passport.data.get("name", "unknown")),
-                digest=str(passport.data.get("digest", "unknown")),
-                synthetic=bool(passport.data.get("synthetic", False)),
-            ),
-            engine=str(passport.engine.get("kind", "unknown")),
-            accepts=Accepts(formats=list(FORMATS), max_bytes=settings.max_bytes, max_pixels=settings.max_pixels),
         )
 
 
@@ -184,6 +130,20 @@ class Ready(BaseModel):
         return cls(model=ModelName.of(served), warning=state.problem, checked=state.checked)
 
 
-def _threshold(passport: Passport) -> float | None:
+def _map(result: Classification, passport: Passport) -> dict[str, list[list[float]]] | None:
+    """The class activation map by what it speaks for."""
+    if result.map is None:
+        return None
+    names = passport.class_names
+    outputs = names[1:] if passport.task == "binary" else names[:-1] if passport.task == "ordinal" else names
+    return {name: result.map[..., i].tolist() for i, name in enumerate(outputs)}
+
+
+def threshold(passport: Passport) -> float | None:
     """The one threshold of a binary task."""
     return None if passport.positive is None else passport.thresholds.get(passport.positive)
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has no NaN."""
+    return value if value is not None and math.isfinite(value) else None

@@ -8,7 +8,6 @@ import logging
 import time
 from dataclasses import dataclass
 
-import numpy as np
 from anyio import to_thread
 
 from medexp.errors import RegistryError
@@ -102,7 +101,7 @@ class Champion:
         self._not_before = time.monotonic() + min(self._seconds * 2**self._attempts, _LONGEST_PAUSE)
         try:
             bundle = self._cache.open(version, self._store.download)
-            _warm_up(bundle)
+            bundle.verify()  # the first answers are the slowest, too
         except Exception as error:
             self._why = str(error)
             raise
@@ -115,19 +114,8 @@ class Champion:
         if state.served is not None and (before.served is None or before.served.version != state.served.version):
             version = state.served.version
             logger.info(
-                "serving %s version %s", version.name, version.number,
+                "serving %s version %s with %s", version.name, version.number, state.served.bundle.engine.kind,
                 extra={"model_version": version.number, "run_id": state.served.bundle.passport.run_id},
             )  # fmt: skip
         if state.problem != before.problem and state.problem is not None:
             logger.warning("%s", state.problem)
-
-
-def _warm_up(bundle: Bundle) -> None:
-    """Classify a black image: the first answer is the slowest, and a graph may not fit its passport."""
-    passport = bundle.passport
-    row = bundle.probabilities(np.zeros((1, *passport.input.shape), passport.input.dtype))
-    if row.shape != (1, len(passport.class_names)) or not np.isfinite(row).all():
-        raise RegistryError(
-            f"The graph does not answer as its passport says. Received: {bundle.path} with output {row.tolist()}, "
-            f"classes {', '.join(passport.class_names)}."
-        )

@@ -94,12 +94,10 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
 
 async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     found = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
+    if all(e["loc"][0] == "query" for e in error.errors()):
+        return problem(_id(request), 422, f"The address has a wrong value. Received: {found}. Use true or false.")
     kind = request.headers.get("content-type", "no content type").partition(";")[0]
-    return problem(
-        _id(request),
-        422,
-        f"The image is missing. Received: {kind} ({found}). {_FORM}",
-    )
+    return problem(_id(request), 422, f"The image is missing. Received: {kind} ({found}). {_FORM}")
 
 
 async def _unusable(request: Request, error: DataError) -> JSONResponse:

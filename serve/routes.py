@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, File, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
 from starlette.responses import FileResponse
 
-from serve.answers import Alive, ModelFacts, Prediction, Ready
+from serve.answers import Alive, Prediction, Ready
 from serve.champion import Champion
+from serve.model_facts import ModelFacts
 from serve.problems import Problem
 from serve.settings import Settings
 
@@ -19,7 +20,7 @@ UI = Path(__file__).parent / "ui"
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "Not an image, damaged, or too many pixels"},
     413: {"model": Problem, "description": "The request is too large"},
-    422: {"model": Problem, "description": "No file named `image`"},
+    422: {"model": Problem, "description": "No file named `image`, or a wrong `explain`"},
 }
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "No model is ready"}}
 
@@ -44,6 +45,7 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 Turns = Annotated[CapacityLimiter, Depends(_turns)]
 _FILE = "A PNG, JPEG, TIFF, BMP, WebP or DICOM file. Of several images in a file: the one trained on, or none."
 Image = Annotated[UploadFile, File(description=_FILE)]
+Explain = Annotated[bool, Query(description="Whether the answer holds the class activation map.")]
 
 
 def router() -> APIRouter:
@@ -52,13 +54,20 @@ def router() -> APIRouter:
 
     @routes.post("/v1/predict", tags=["v1"], responses={**_REFUSED, **_NOT_READY})
     async def predict(
-        request: Request, image: Image, champion: TheChampion, settings: TheSettings, turns: Turns
+        request: Request,
+        image: Image,
+        champion: TheChampion,
+        settings: TheSettings,
+        turns: Turns,
+        explain: Explain = False,
     ) -> Prediction:
         """Classify one image."""
         served = champion.require()
         request.state.run_id = served.bundle.passport.run_id
         request.state.model_version = served.version.number
-        classify = partial(served.bundle.classify, name=_shown(image.filename), max_pixels=settings.max_pixels)
+        classify = partial(
+            served.bundle.classify, name=_shown(image.filename), max_pixels=settings.max_pixels, explain=explain
+        )
         async with turns:  # who waits has its image on disk, not in memory
             data = await image.read()
             result = await to_thread.run_sync(classify, data)

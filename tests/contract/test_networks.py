@@ -21,7 +21,10 @@ from medexp.models.class_probabilities import class_probabilities
 from medexp.models.feature_map import feature_map
 from medexp.models.losses import cross_entropy
 from medexp.models.module import ClassifierModule
-from medexp.registry.engine import LiteRtEngine
+from medexp.models.serving import serving_model
+from medexp.registry.agreement import TOLERANCE
+from medexp.registry.engine.open import KINDS, open_engine
+from medexp.registry.graphs import Graphs
 from medexp.types import DataSpec, InputSpec
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
@@ -229,11 +232,16 @@ def test_its_weights_fit_a_network_built_anew(name: str, spec: DataSpec, built: 
 
 
 @pytest.mark.parametrize(("name", "spec"), cases(quick=set()))
-def test_its_litert_graph_says_what_keras_says(name: str, spec: DataSpec, tmp_path: Path) -> None:
-    model = class_probabilities(build(name, spec), task=spec.task)
-    model.export(str(tmp_path / "model.tflite"), format="litert", verbose=False)
-    engine = LiteRtEngine(tmp_path / "model.tflite")
-    wanted = np.asarray(model(images(spec), training=False))
-    assert wanted.shape == (6, len(spec.class_names))
-    for rows in (slice(0, 6), slice(2, 3)):
-        assert np.abs(engine(images(spec)[rows]) - wanted[rows]).max() <= 1e-5
+def test_each_of_its_graphs_says_what_keras_says(name: str, spec: DataSpec, tmp_path: Path) -> None:
+    model = serving_model(build(name, spec), task=spec.task)
+    wanted = {key: np.asarray(tensor) for key, tensor in model(images(spec), training=False).items()}
+    assert wanted["probabilities"].shape == (6, len(spec.class_names))
+    with Graphs(model) as graphs:
+        for kind in KINDS:
+            engine = open_engine(kind, graphs.write(kind, tmp_path))
+            for rows in (slice(0, 6), slice(2, 3)):
+                found = engine(images(spec)[rows])
+                assert np.abs(found.probabilities - wanted["probabilities"][rows]).max() <= TOLERANCE, kind
+                assert found.features == pytest.approx(wanted["features"][rows], abs=1e-3), kind
+                assert found.map is not None
+                assert found.map == pytest.approx(wanted["map"][rows], abs=1e-3), kind
