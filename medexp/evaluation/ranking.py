@@ -20,13 +20,12 @@ class Ranking:
         falling = scores[self._order]
         self._positive = np.flatnonzero(truth[self._order])
         ends = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)  # of runs of equal scores
-        self._tied = len(ends) < len(falling)
-        if self._tied:
-            starts = np.append(0, ends[:-1] + 1)
-            run = np.searchsorted(ends, self._positive)
-            self._first, self._last = starts[run], ends[run]
-            self._positives_before = np.searchsorted(self._positive, self._first)
-            self._positives_upto = np.searchsorted(self._positive, self._last, side="right")
+        starts = np.append(0, ends[:-1] + 1)
+        run = np.searchsorted(ends, self._positive)
+        self._tied = np.flatnonzero(starts[run] < ends[run])  # of the positive images
+        self._first, self._last = starts[run[self._tied]], ends[run[self._tied]]
+        self._positives_before = np.searchsorted(self._positive, self._first)
+        self._positives_upto = np.searchsorted(self._positive, self._last, side="right")
 
     def areas(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the area under the ROC curve and the average precision of each sample, (samples,).
@@ -50,20 +49,22 @@ class Ranking:
         with np.errstate(divide="ignore", invalid="ignore"):
             total = positive.sum(axis=1)
             rest = called[:, -1] - total
-            upto = called.take(self._last if self._tied else self._positive, axis=1, mode="clip").astype(np.float64)
-            if self._tied:
-                found, before = self._of_ties(found, called)
-                false = (upto - found + before) / 2
-            else:
-                false = upto - found
+            upto = called.take(self._positive, axis=1, mode="clip").astype(np.float64)
+            false = upto - found
+            if len(self._tied):
+                self._of_ties(upto, found, false, called)
             auc = 1 - np.einsum("ij,ij->i", positive, false) / (total * rest)
             np.maximum(upto, np.finfo(np.float64).tiny, out=upto)
             np.divide(found, upto, out=found)
             precision = np.einsum("ij,ij->i", positive, found) / total
         return auc, np.where(rest > 0, precision, np.nan)
 
-    def _of_ties(self, found: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return, for each positive image, positives down to the end of its run, negatives above its run."""
-        padded = np.pad(found, ((0, 0), (1, 0)))
-        above = np.pad(called, ((0, 0), (1, 0))).take(self._first, axis=1)
-        return padded.take(self._positives_upto, axis=1), above - padded.take(self._positives_before, axis=1)
+    def _of_ties(self, upto: np.ndarray, found: np.ndarray, false: np.ndarray, called: np.ndarray) -> None:
+        """Count, in place, to the end of its run for each positive image of one; half of its negatives are above."""
+        before = found.take(self._positives_before - 1, axis=1, mode="clip") * (self._positives_before > 0)
+        found_upto = found.take(self._positives_upto - 1, axis=1)
+        above = called.take(self._first - 1, axis=1, mode="clip") * (self._first > 0)
+        called_upto = called.take(self._last, axis=1)
+        false[:, self._tied] = (called_upto - found_upto + above - before) / 2
+        upto[:, self._tied] = called_upto
+        found[:, self._tied] = found_upto
