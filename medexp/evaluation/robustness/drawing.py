@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from medexp.evaluation.evidence import RobustnessSection
@@ -15,36 +16,42 @@ from medexp.figure import COLOURS, INK, WIDTH, finish, save
 SHOWN = ("auc", "sensitivity", "specificity", "quadratic_kappa", "balanced_accuracy", "f1")  # the first three there are
 _PANELS = 3
 _MARKERS = "osD^"
+_ASIDE = 0.06
 
 
 def draw_robustness(section: RobustnessSection, path: Path) -> None:
     """Draw the leading metrics over the severity, a curve for each corruption, with their intervals; 0 is clean."""
     names = [name for name in SHOWN if name in section.clean][:_PANELS]
-    figure = Figure(figsize=(3.9 * max(len(names), 1) + 0.6, 3.9), layout="constrained")
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, max(len(names), 1))), names, strict=False):
-        for number, corruption in enumerate(dict.fromkeys(point.corruption for point in section.corrupted)):
-            points = [p for p in section.corrupted if p.corruption == corruption and name in p.metrics]
-            at = [0, *(point.severity for point in points)]
-            found = [section.clean[name], *(point.metrics[name] for point in points)]
-            shift = 0.06 * (number - 1.5)  # so that intervals do not hide each other
-            values = np.array([estimate.value for estimate in found])
-            below, above = (np.array([getattr(e, end) for e in found]) for end in ("low", "high"))
-            axes.errorbar(
-                np.array(at) + shift,
-                values,
-                yerr=np.clip([values - below, above - values], 0, None),
-                color=COLOURS[number % len(COLOURS)],
-                marker=_MARKERS[number % len(_MARKERS)],
-                markersize=4.5,
-                linewidth=WIDTH,
-                elinewidth=1,
-                label=corruption,
-            )
+    figure = Figure(figsize=(3.9 * max(len(names), 1) + 1.4, 3.9), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, max(len(names), 1)))
+    for axes, name in zip(panels, names, strict=False):
         axes.axhline(section.clean[name].value, color=INK, linestyle=":", linewidth=1)
+        for number, corruption in enumerate(dict.fromkeys(point.corruption for point in section.corrupted)):
+            _curve(axes, section, name, corruption, number=number)
         axes.set_xticks([0, *SEVERITIES], ["clean", *map(str, SEVERITIES)])
-        title = f"{name.replace('_', ' ')} (n={section.images})" if axes is figure.axes[0] else name.replace("_", " ")
-        finish(axes, title=title, x="severity", y="")
+        title = name.replace("_", " ") + (f", test (n={section.images})" if axes is panels[0] else "")
+        finish(axes, title=title, x="severity", y="", legend_outside=True)
+        if axes is not panels[-1] and axes.get_legend() is not None:
+            axes.get_legend().remove()
     save(figure, path)
+
+
+def _curve(axes: Axes, section: RobustnessSection, name: str, corruption: str, *, number: int) -> None:
+    """One corruption; a little to the side, so that intervals do not hide each other."""
+    points = [p for p in section.corrupted if p.corruption == corruption and name in p.metrics]
+    found = [section.clean[name], *(point.metrics[name] for point in points)]
+    values, low, high = (np.array([getattr(e, part) for e in found]) for part in ("value", "low", "high"))
+    axes.errorbar(
+        np.array([0, *(point.severity for point in points)]) + _ASIDE * (number - 1.5),
+        values,
+        yerr=np.clip([values - low, high - values], 0, None),
+        color=COLOURS[number % len(COLOURS)],
+        marker=_MARKERS[number % len(_MARKERS)],
+        markersize=4.5,
+        linewidth=WIDTH,
+        elinewidth=1,
+        label=corruption,
+    )
 
 
 def draw_corruptions(image: np.ndarray, path: Path, *, corruptions: Sequence[str], seed: int = 0) -> None:
@@ -58,7 +65,7 @@ def draw_corruptions(image: np.ndarray, path: Path, *, corruptions: Sequence[str
     """
     figure = Figure(figsize=(1.5 * (len(SEVERITIES) + 1) + 0.4, 1.6 * len(corruptions) + 0.5), layout="constrained")
     panels = figure.subplots(len(corruptions), len(SEVERITIES) + 1, squeeze=False)
-    for row, corruption in zip(panels, corruptions, strict=True):
+    for number, (row, corruption) in enumerate(zip(panels, corruptions, strict=True)):
         for axes, severity in zip(row, (0, *SEVERITIES), strict=True):
             shown = image
             if severity:
@@ -68,7 +75,7 @@ def draw_corruptions(image: np.ndarray, path: Path, *, corruptions: Sequence[str
             axes.imshow((shown / top)[:, :, 0] if grey else shown / top, **grey)
             axes.set_xticks([])
             axes.set_yticks([])
-            if row is panels[0]:
+            if not number:
                 axes.set_title(f"severity {severity}" if severity else "clean", fontsize=9, color=INK)
             if not severity:
                 axes.set_ylabel(corruption, color=INK)
