@@ -143,11 +143,12 @@ class Calibration:
 
     Args:
         method: `temperature` (Guo et al., ICML 2017): logits * scale, one number; `vector`: logits * scale + shift, one
-            of each for every output (Platt's, for one output); `isotonic`: probability to probability, piecewise
-            linear between knots; `none`.
+            of each for every output (Platt's, for one output), of a softmax the logits less their mean; `isotonic`:
+            probability to probability, piecewise linear between knots; `none`.
         scale: of each output of the last layer.
         shift: of each output.
-        knots: isotonic: for each output pairs (probability, calibrated probability), both rising from 0 to 1.
+        knots: isotonic: for each output pairs (probability, calibrated probability), both rising; the former from 0 to
+            1. Ordinal: of being above a grade, given not below it.
     """
 
     method: Literal["none", "temperature", "vector", "isotonic"]

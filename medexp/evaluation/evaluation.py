@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medexp.evaluation.aim import YOUDEN
 from medexp.evaluation.metric_keys import metric_keys
 from medexp.evaluation.metrics import classification_metrics
+from medexp.evaluation.operating_point import choose_thresholds
 from medexp.evaluation.predictions import Predictions
-from medexp.evaluation.threshold import choose_thresholds
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Evaluation:
 
 def evaluate(val: Predictions, test: Predictions) -> Evaluation:
     """Choose thresholds on `val`, measure `test` with them (or DataError: a split that cannot be scored)."""
-    thresholds = choose_thresholds(val)
+    thresholds = choose_thresholds(val, aim=YOUDEN)
     chosen: dict[str, float] = {}
     if val.task == "binary":
         achieved = classification_metrics(val, thresholds=thresholds)

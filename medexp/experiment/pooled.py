@@ -61,8 +61,9 @@ def pool(runs: Sequence[FoldRun], objective: Objective) -> tuple[Variant, ...]:
 
     Each image is in the validation split of one fold, so that the pooled metrics are of every image that is not in the
     test set, predicted by a network that has not seen it. Thresholds are chosen for each fold on the predictions of the
-    others. The pooled AUC compares scores of different networks: where these are not calibrated alike it is lower than
-    the mean of the folds, which is the better estimate of one network (Forman, Scholz, SIGKDD Explor 12(1):49, 2010).
+    others, by Youden's index. The pooled AUC compares scores of different networks: where these are not calibrated
+    alike it is lower than the mean of the folds, which is the better estimate of one network (Forman, Scholz, SIGKDD
+    Explor 12(1):49, 2010).
 
     Args:
         runs: jobs that are finished, of one sweep.
@@ -134,9 +135,10 @@ def _pooled(folds: Sequence[Predictions]) -> dict[str, float]:
     """Metrics of all folds' validation images, decided by thresholds that were chosen on the other folds."""
     import numpy as np
 
+    from medexp.evaluation.aim import YOUDEN
     from medexp.evaluation.metrics import classification_metrics
+    from medexp.evaluation.operating_point import choose_thresholds
     from medexp.evaluation.predictions import Predictions
-    from medexp.evaluation.threshold import choose_thresholds
 
     def together(parts: Sequence[Predictions]) -> Predictions:
         return replace(
@@ -153,9 +155,8 @@ def _pooled(folds: Sequence[Predictions]) -> dict[str, float]:
         def decisions(self, thresholds: Mapping[str, float]) -> np.ndarray:
             return self.decided
 
-    decided = [
-        part.decisions(choose_thresholds(together([other for other in folds if other is not part]))) for part in folds
-    ]
+    others = [together([other for other in folds if other is not part]) for part in folds]
+    decided = [part.decisions(choose_thresholds(rest, aim=YOUDEN)) for part, rest in zip(folds, others, strict=True)]
     every = Decided(**vars(together(folds)), decided=np.concatenate(decided))
     found = classification_metrics(every, thresholds={})
     return {f"{POOLED}{name.removeprefix('val_')}": value for name, value in found.items()}

@@ -26,7 +26,16 @@ def classification_head(features: keras.KerasTensor, spec: DataSpec, *, dropout:
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     if spec.task == "ordinal":
         x = keras.layers.Dense(spec.outputs, activation="log_sigmoid", dtype="float32", name="conditional")(x)
-        product = keras.ops.cumsum(x, axis=-1)  # of logarithms
-        return keras.layers.Activation("exponential", dtype="float32", name="probabilities")(product)
+        return cumulative(x)
     activation = "softmax" if spec.task == "multiclass" else "sigmoid"
     return keras.layers.Dense(spec.outputs, activation=activation, dtype="float32", name="probabilities")(x)
+
+
+def cumulative(logarithms: keras.KerasTensor) -> keras.KerasTensor:
+    """Return P(grade > k) for each grade but the last, (batch, grades - 1).
+
+    Args:
+        logarithms: of the conditional probabilities P(grade > j | grade >= j), of the same shape.
+    """
+    product = keras.ops.cumsum(logarithms, axis=-1)
+    return keras.layers.Activation("exponential", dtype="float32", name="probabilities")(product)

@@ -12,8 +12,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from medexp.errors import DataError
+from medexp.evaluation.operating_point import choose_thresholds
 from medexp.evaluation.predictions import Predictions
-from medexp.evaluation.threshold import choose_thresholds
 from medexp.experiment.cross_validation import averaged
 from medexp.experiment.pooled import FoldRun, pool, write_variants
 from medexp.experiment.result_file import write_result
@@ -65,8 +65,9 @@ def test_a_fold_is_decided_by_thresholds_of_the_others(tmp_path: Path) -> None:
         for run in runs
     )
     decided = [
-        *first.decisions(choose_thresholds(second)), *second.decisions(choose_thresholds(first)),
-    ]  # fmt: skip
+        *first.decisions(choose_thresholds(second, aim="youden")),
+        *second.decisions(choose_thresholds(first, aim="youden")),
+    ]
     truth = [*first.labels, *second.labels]
     assert variant.metrics["pooled_balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, decided))
 
