@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from medexp.decision.conformal import Conformal
 from medexp.decision.feature_space import FeatureSpace
-from medexp.evaluation.abstention.clopper_pearson import clopper_pearson
+from medexp.evaluation.abstention.clopper_pearson import clopper_pearson, worth
 from medexp.evaluation.abstention.conformal import rank
 from medexp.evaluation.evidence import AbstentionSection
 from medexp.evaluation.predictions import Predictions
-from medexp.evaluation.proportion import Proportion
 
 ABSENT = "absent/"  # before a class of a multi-label task: of images without it
 ALL = "all"
@@ -103,7 +102,7 @@ def _of(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
     return None if groups is None else groups[rows]
 
 
-def _kept(promise: _Promise, *, coverage: float, groups: Sequence[str] | np.ndarray | None) -> bool:
+def _kept(promise: _Promise, *, coverage: float, groups: np.ndarray | None) -> bool:
     """Whether so few test images, or fewer, whose set holds the class are to be expected now and then.
 
     The coverage that a limit from n validation images really has is itself drawn, from Beta(n + 1 - k, k), k its rank.
@@ -111,12 +110,13 @@ def _kept(promise: _Promise, *, coverage: float, groups: Sequence[str] | np.ndar
     """
     from scipy.stats import betabinom, binom
 
-    found = Proportion.of(promise.held[promise.rows], None if groups is None else np.asarray(groups)[promise.rows])
-    size, hits = round(found.size), round(found.share * found.size)
+    held = promise.held[promise.rows]
+    counted = worth(held, groups=_of(groups, promise.rows))
+    size, hits = round(counted), round(float(held.mean()) * counted)
     if promise.fitted_on is None:
         return bool(binom.cdf(hits, size, coverage) >= _TAIL)
     k = rank(promise.fitted_on, coverage=coverage)
     if not k:
         return True
-    worth = found.size / promise.rows.sum()
-    return bool(betabinom.cdf(hits, size, (promise.fitted_on + 1 - k) * worth, k * worth) >= _TAIL)
+    each = counted / len(held)
+    return bool(betabinom.cdf(hits, size, (promise.fitted_on + 1 - k) * each, k * each) >= _TAIL)

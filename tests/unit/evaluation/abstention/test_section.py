@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from medexp.decision.conformal import Conformal
 from medexp.decision.feature_space import FeatureSpace
 from medexp.evaluation.abstention import abstention_section, draw_abstention, fit_conformal, fit_feature_space
-from medexp.evaluation.abstention.clopper_pearson import clopper_pearson
+from medexp.evaluation.abstention.clopper_pearson import clopper_pearson, worth
 from medexp.evaluation.evidence import AbstentionSection
 from medexp.evaluation.predictions import Predictions
 from medexp.types import Task
@@ -152,6 +152,18 @@ def test_intervals_are_the_exact_ones(hits: int, images: int) -> None:
     found = clopper_pearson(np.arange(images) < hits, confidence=0.9)
     exact = binomtest(hits, images).proportion_ci(0.9, method="exact")
     assert (found.value, found.low, found.high) == pytest.approx((hits / images, exact.low, exact.high))
+
+
+def test_images_are_worth_what_the_spread_between_patients_leaves_of_them() -> None:
+    patients = np.repeat(np.arange(100), 6)
+    rng = np.random.default_rng(0)
+    alike, apart = np.repeat(rng.random(100) < 0.7, 6), rng.random(600) < 0.7
+    assert worth(alike, groups=patients) == pytest.approx(99)
+    assert 450 < worth(apart, groups=patients) <= 600
+    assert worth(apart, groups=None) == 600
+    assert worth(np.ones(600), groups=patients) == 100  # the spread of all alike cannot be seen
+    assert worth(np.array([0, 1, 1]), groups=list("aaa")) == 1
+    assert worth(np.ones(0), groups=np.ones(0)) == 0
 
 
 def test_images_of_one_patient_that_agree_count_as_fewer(space: FeatureSpace) -> None:
