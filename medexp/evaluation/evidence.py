@@ -116,13 +116,14 @@ class Subgroup:
 
 @dataclass(frozen=True)
 class SubgroupSection:
-    """Subgroups of at least `smallest` images, and the worst by `metric` (its lowest, or highest, value)."""
+    """Subgroups of at least `smallest` images; the worst by `metric` (its lowest, or highest, value); that of all."""
 
     metric: str
     smallest: int
     subgroups: tuple[Subgroup, ...]
     worst: Subgroup | None
     left_out: Mapping[str, str] = field(default_factory=dict)  # column or `column=value`: why
+    overall: Estimate | None = None
 
 
 @dataclass(frozen=True)

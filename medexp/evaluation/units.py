@@ -21,12 +21,14 @@ class Units:
         images_of_one: mean number of images of a unit: of each class; of all, for multi-label.
         of_class: by key of the class (or cut point), the smaller number of units with and without it, if both occur.
         alone: whether there is one question only.
+        all: units.
     """
 
     member: np.ndarray | None
     images_of_one: tuple[float, ...]
     of_class: Mapping[str, int]
     alone: bool
+    all: int
 
     @classmethod
     def of(cls, predictions: Predictions) -> Units:
@@ -48,13 +50,14 @@ class Units:
         sizes = tuple(size(truths[key]) for key in keys)
         if predictions.task == "multilabel":
             sizes = (size(np.ones(len(predictions.labels), bool)),) * 2
-        return cls(member, sizes, of_class, predictions.task == "binary")
+        return cls(member, sizes, of_class, predictions.task == "binary", units(np.ones(len(predictions.labels), bool)))
 
     def behind(self, name: str, samples: Mapping[str, np.ndarray]) -> float:
         """Return about how many units decide how a metric varies.
 
         Of one class: of the rarer answer. Of a mean over classes: Satterthwaite's (Biometrics Bull 2:110, 1946), so
         that one rare class counts as much as its share of the variance. Of all classes at once: their harmonic mean.
+        Where all images are of one class: all.
 
         Args:
             name: of the metric.
@@ -63,7 +66,7 @@ class Units:
         whole, _, key = name.partition("/")
         counts = list(self.of_class.values())
         if not counts:
-            return 1.0
+            return float(self.all)
         if self.alone:
             return float(min(counts))
         if key:
