@@ -1,4 +1,4 @@
-"""Evidence of a small evaluation: real predictions, metrics, pictures; intervals and sections by hand."""
+"""Evidence of a small evaluation: real metrics of real predictions; intervals, pictures and sections by hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from PIL import Image
 
 from medexp.decision.operating_point import Achieved, OperatingPoint
 from medexp.evaluation import evidence as e
-from medexp.evaluation.confusion import draw_confusion
 from medexp.evaluation.evidence_file import FOLDER
 from medexp.evaluation.metrics import classification_metrics
-from medexp.evaluation.plots import draw_roc
 from medexp.evaluation.predictions import Predictions
 from medexp.types import Calibration, Estimate, Split, Task
 
@@ -40,13 +38,13 @@ CONFIG: dict[str, Any] = {
     "name": "resnet18-pneumoniamnist-light",
     "seed": 3,
     "objective": {"metric": "val_auc", "mode": "max"},
-    "tracking": {"uri": "postgresql://someone:secret@database/medexp"},
+    "tracking": {"uri": "postgresql://someone:pass-one@database/medexp"},
     "paths": {"outputs": "/somewhere/outputs"},
     "data": {
         "name": "pneumoniamnist",
         "batch_size": 64,
         "sampling": "balanced",
-        "url": "https://someone:hidden@files/images",
+        "url": "https://someone:pass-two@files/images",
         "input": {"height": 28, "width": 28, "channels": 1, "fit": "letterbox", "intensity": "file", "bits": 8},
         "aug": "light",
     },
@@ -143,8 +141,9 @@ def evaluated(folder: Path, task: Task = "binary", **changes: Any) -> e.Evidence
     names = test.class_names
     at = {"binary": {names[1]: 0.4}, "multilabel": dict.fromkeys(names, 0.5)}.get(task, {})
     where = folder / FOLDER
-    draw_roc(test, at, where / "roc.png")
-    draw_confusion(test, at, where / "confusion.png")
+    where.mkdir(parents=True, exist_ok=True)
+    for name, grey in (("roc.png", 200), ("confusion.png", 100)):
+        Image.new("L", (60, 40), grey).save(where / name)
     metrics = {p.split: _metrics(p, at) for p in (val, test)}
     metrics["test"] |= {f"sensitivity/{name.replace('/', '_')}": around(0.8 + 0.01 * i) for i, name in enumerate(names)}
     found = e.Evidence(

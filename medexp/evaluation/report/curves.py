@@ -90,12 +90,13 @@ def _panel(
             if row
         ),
         x_ticks=tuple(Tick(x(mark), f"{mark:g}") for mark in marks if 1 <= mark <= epochs),
-        y_ticks=tuple(Tick(y(float(level)), _short(float(level))) for level in levels),
+        y_ticks=tuple(Tick(y(float(level)), _short(float(level), highest=high)) for level in levels),
         best=None if best is None else x(best),
     )
 
 
-def _short(level: float) -> str:
+def _short(level: float, *, highest: float) -> str:
     """Few letters, so that they fit beside the axis."""
-    text = f"{level:.4g}"
-    return text if len(text) <= 6 else f"{level:.1e}".replace("e-0", "e-").replace(".0e", "e")
+    if level == 0 or highest >= 0.01:
+        return f"{level:.4g}"
+    return f"{level:.1e}".replace("e-0", "e-").replace(".0e", "e")

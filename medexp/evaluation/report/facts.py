@@ -42,7 +42,7 @@ class Facts:
     @property
     def model(self) -> str:
         """Name of the network."""
-        return str((self.passport or {}).get("model") or self.setting("model.name") or "the model")
+        return str((self.passport or {}).get("model") or self.setting("model.name") or "Unnamed network")
 
     @property
     def data(self) -> Mapping[str, Any]:

@@ -73,4 +73,8 @@ def _hundredths(share: float) -> str:
     if not math.isfinite(share):
         return NOTHING
     text = f"{100 * share:.0f}"
-    return f"{100 * share:.1f}" if text in ("0", "100") and share not in (0.0, 1.0) else text
+    if text == "100" and share < 1:
+        return f"{math.floor(1000 * share) / 10:.1f}"
+    if text == "0" and share > 0:
+        return f"{math.ceil(1000 * share) / 10:.1f}"
+    return text
