@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from medexp.config.check import check_node
 from medexp.config.schema import AugmentedDataConfig, DataConfig, DataShell, TrainConfig
+from medexp.config.schema_compare import CompareConfig
 from medexp.config.schema_promote import PromoteConfig
-from medexp.config.schema_scripts import AuditScriptConfig, CompareConfig, ReproduceConfig, SyncConfig
+from medexp.config.schema_scripts import AuditScriptConfig, ReproduceConfig, SyncConfig
 from medexp.config.schema_search import SearchConfig
 from medexp.errors import ConfigError
 

@@ -89,8 +89,10 @@ def expand_evaluated(arguments: Sequence[str]) -> list[str]:
     return [written(item) for item in arguments]
 
 
-def expand_sweep(arguments: Sequence[str]) -> list[str]:
-    """Return the command line of `scripts/compare.py`, the sweep written as `sweep=` and quoted: 12e4 is no number.
+def expand_compared(arguments: Sequence[str]) -> list[str]:
+    """Return the command line of `scripts/compare.py` with a sweep that stands alone written as `sweep=`.
+
+    Names of sweeps and runs are quoted, in `runs=[...]` too: 12e456 would be a number.
 
     Raises:
         ConfigError: several sweeps are named.
@@ -99,11 +101,21 @@ def expand_sweep(arguments: Sequence[str]) -> list[str]:
     alone = [item for item in overrides if "=" not in item]
     named = [item for item in overrides if item in alone or _key(item) == "sweep"]
     if len(named) > 1:
-        raise _error([f"sweep: names one sweep. Received: {' '.join(named)}."])
-    if not named or (named[0] not in alone and _value(named[0]).lower() in _NOTHING):
-        return list(arguments)
-    quoted = f"sweep={_quoted(named[0] if named[0] in alone else _value(named[0]))}"
-    return [quoted if item == named[0] else item for item in arguments]
+        raise _error([f"sweep: names one sweep. Received: {' '.join(named)}. Runs: runs=[{','.join(alone)}]"])
+    return [_as_compared(item, alone) if item in overrides else item for item in arguments]
+
+
+def _as_compared(item: str, alone: Sequence[str]) -> str:
+    key = "sweep" if item in alone else _key(item)
+    value = item if item in alone else _value(item)
+    if key == "proof.reference":
+        return item if value.lower() in _NOTHING else f"{key}={_quoted(value)}"
+    if key not in ("sweep", "runs") or value.lower() in _NOTHING:
+        return item
+    if key == "sweep":
+        return f"sweep={_quoted(value)}"
+    names = value.removeprefix("[").removesuffix("]").split(",")
+    return f"runs=[{','.join(_quoted(name.strip()) for name in names if name.strip())}]"
 
 
 def _error(problems: Sequence[str]) -> ConfigError:

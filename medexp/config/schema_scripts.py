@@ -1,13 +1,13 @@
-"""The typed shells of the small scripts: compare, reproduce, sync and audit."""
+"""The typed shells of the small scripts: reproduce, sync and audit."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from medexp.config.schema import AuditConfig, DataConfig, PathsConfig, RuntimeConfig, TrackingConfig
-from medexp.config.schema_base import Name, Node, Positive, Shell
+from medexp.config.schema_base import Name, Node, Shell
 
 
 class StoreConfig(Shell):
@@ -15,28 +15,6 @@ class StoreConfig(Shell):
 
     uri: str
     experiment: str
-
-
-class CompareConfig(Shell):
-    """Everything that `scripts/compare.py` takes."""
-
-    sweep: Name | None
-    top: Positive
-    metric: Name | None
-    mode: Literal["max", "min"] | None
-    storage: str | None
-    tracking: StoreConfig
-    paths: PathsConfig
-
-    @model_validator(mode="after")
-    def _sorts(self) -> CompareConfig:
-        if self.metric is None and self.mode is not None:
-            raise ValueError("mode has no effect without a metric. Override: metric=val_auc")
-        if self.metric is not None and self.mode is None:
-            raise ValueError(f"is a large {self.metric} good? Override: mode=max, or mode=min")
-        if self.metric is not None and self.metric.startswith("test_"):
-            raise ValueError(f"the test set must not select: {self.metric} becomes val_{self.metric[5:]}")
-        return self
 
 
 class StoreUriConfig(Shell):

@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from medexp.console import wide_console
@@ -25,6 +26,21 @@ _MOST = 1000  # runs that are read
 _STATES = ("complete", "pruned", "failed")
 
 
+@dataclass(frozen=True)
+class Found:
+    """A sweep in the store and its study in its storage; one of the two may be missing."""
+
+    sweep: Sweep | None
+    study: StoredStudy | None
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        if self.study is not None:
+            return self.study.name
+        return (self.sweep.study or self.sweep.name) if self.sweep is not None else ""
+
+
 def compare(
     *,
     uri: str,
@@ -35,6 +51,7 @@ def compare(
     objective: Objective | None,
     top: int,
     elsewhere: Sequence[str] = (),
+    found: Found | None = None,
 ) -> Leaderboard:
     """Print the trials of a sweep, the best first; it may be running. Return all of them.
 
@@ -50,34 +67,38 @@ def compare(
         objective: sorts by another metric of the runs; None: as the sweep does.
         top: how many are shown.
         elsewhere: the overrides that put outputs and store at another place than the default.
+        found: the sweep, where it was looked for before.
 
     Raises:
         MedexpError: there is no such sweep (lists the latest), or nothing says what it is sorted by.
     """
-    found, study = _found(uri, experiment, outputs, sweep, storage)
+    place = found or find_compared(uri=uri, experiment=experiment, outputs=outputs, sweep=sweep, storage=storage)
+    parent, study = place.sweep, place.study
     tracker = MlflowTracker(uri=uri, experiment=experiment, artifacts=str(outputs))
-    objectives = (objective,) if objective is not None else _objectives(found, study)
+    objectives = (objective,) if objective is not None else _objectives(parent, study)
     if study is not None and objective is None:
         board = Leaderboard.of_records(study.records, objectives)
         shown = [row.run_id for row in board.rows[: min(top, _MOST)] if row.run_id]
-        if found is not None:
+        if parent is not None:
             board = board.with_metrics(tracker.runs(shown))
-    elif found is not None:
-        board = _of_runs(tracker, found, objectives, top=top)
+    elif parent is not None:
+        board = _of_runs(tracker, parent, objectives, top=top)
     else:
         raise ConfigError("metric: only runs have other metrics, and none is recorded (logger=none). Remove it")
-    name = study.name if study is not None else (found.study or found.name if found is not None else "")
-    status = f" ({found.status})" if found is not None else ""
-    print_leaderboard(board, top=top, title=f"{name}{status}", hints=_hints(found, study, objectives, elsewhere))
-    if study is None and found is not None and found.study:
+    status = f" ({parent.status})" if parent is not None else ""
+    print_leaderboard(board, top=top, title=f"{place.name}{status}", hints=_hints(parent, study, objectives, elsewhere))
+    if study is None and parent is not None and parent.study:
         wide_console().print("  The study's own storage was not read: pruned and waiting trials are as their runs say.")
     return board
 
 
-def _found(
-    uri: str, experiment: str, outputs: Path, named: str | None, storage: str | None
-) -> tuple[Sweep | None, StoredStudy | None]:
-    """The sweep in the store and its study; one of the two may be missing."""
+def find_compared(*, uri: str, experiment: str, outputs: Path, sweep: str | None, storage: str | None) -> Found:
+    """Return the sweep that `compare` shows, with its arguments.
+
+    Raises:
+        MedexpError: there is no such sweep (lists the latest).
+    """
+    named = sweep
     here = studies_of(outputs)
     try:
         sweeps = latest_sweeps(uri, experiment)
@@ -92,8 +113,8 @@ def _found(
         exact = local[:1] if named is None else [name for name in local if name == named] or local
         if len(exact) != 1:
             raise
-        return None, read_study(storage or str(outputs / "sweeps" / exact[0] / JOURNAL), exact[0])
-    return found, _study_of(found, outputs, storage)
+        return Found(None, read_study(storage or str(outputs / "sweeps" / exact[0] / JOURNAL), exact[0]))
+    return Found(found, _study_of(found, outputs, storage))
 
 
 def _latest(sweeps: Sequence[Sweep], uri: str) -> Sweep:

@@ -26,9 +26,11 @@ def print_comparison(found: Comparison, *, top: int) -> None:
         top: how many variants, and comparisons, are shown; conclusions and adjusted p values are of all.
     """
     console = wide_console()
+    console.print(heading(found), style="bold", soft_wrap=True)
     _print(console, _variants(found, top))
     if found.pairs:
         subject, pairs = against(found)
+        console.print(f"{subject} against", style="bold", soft_wrap=True)
         _print(console, _comparisons(found, subject, pairs[:top]))
         hidden = len(found.pairs) - len(pairs[:top])
         if hidden:
@@ -67,7 +69,7 @@ def runs_text(variant: Placed) -> str:
 
 
 def _variants(found: Comparison, top: int) -> Table:
-    table = _table(heading(found))
+    table = _table()
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("variant", overflow="fold", min_width=_NAME)
     several = any(variant.deviation is not None for variant in found.variants)
@@ -83,12 +85,12 @@ def _variants(found: Comparison, top: int) -> Table:
 
 def _comparisons(found: Comparison, subject: str, pairs: Sequence[Pair]) -> Table:
     tests = ", ".join(dict.fromkeys(pair.found.test for pair in pairs))
-    table = _table(f"{subject} against")
+    table = _table()
+    table.caption_style, table.caption_justify = "dim", "left"
     table.caption = (
         f"p: {tests}; adjusted: Holm, over {len(found.pairs):,} comparison{'s' if len(found.pairs) != 1 else ''}; "
         f"needed: images that would show a difference as large as the one seen ({found.power:.0%} power)"
     )
-    table.caption_justify = "left"
     table.add_column("variant", overflow="fold", min_width=_NAME)
     mcnemar = any(pair.found.mcnemar is not None and pair.found.test != MCNEMAR for pair in pairs)
     columns = ["ahead by", "p", "adjusted", "P(better)"]
@@ -118,8 +120,8 @@ def _cells(found: Comparison, subject: str, pair: Pair, *, mcnemar: bool) -> lis
     return cells
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _table() -> Table:
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def _filled(table: Table, titles: Sequence[str], rows: Sequence[list[str]], *, numbers: Sequence[str]) -> Table:

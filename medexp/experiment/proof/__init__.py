@@ -1,0 +1,1 @@
+"""What `scripts/compare.py` proves: find tested runs, pool them into variants, compare, write, record."""
