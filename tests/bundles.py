@@ -40,7 +40,7 @@ THRESHOLDS: Mapping[Task, Mapping[str, float]] = {
 def spec(task: Task = "binary", *, class_names: Sequence[str] | None = None, pixels: InputSpec = INPUT) -> DataSpec:
     """What a data module says of a small data set."""
     names = tuple(class_names or CLASSES[task])
-    counts = {"train": {name: 1 for name in names}}
+    counts = {"train": dict.fromkeys(names, 1)}
     return DataSpec("phantom", task, names, pixels, counts, "d1", "test", split="s1", synthetic=True)
 
 
@@ -68,7 +68,7 @@ def limits(data: DataSpec, limit: float = 0.05) -> Conformal:
 
 def space_around(model: keras.Model, images: np.ndarray, *, false_refusal: float = 0.05) -> FeatureSpace:
     """The feature space of `images`, as a training fits it."""
-    from medexp.evaluation.abstention import fit_feature_space
+    from medexp.evaluation.abstention.feature_space import fit_feature_space
 
     features = keras.ops.convert_to_numpy(feature_extractor(model)(images.astype(np.float32), training=False))
     return fit_feature_space(features[::2], features[1::2], false_refusal=false_refusal)

@@ -2,144 +2,146 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
+from bundles import INPUT, edit, export_tiny, limits, noise, reseal, spec, with_thresholds
 from PIL import Image
 
 from medexp.errors import DataError, RegistryError
-from medexp.registry.bundle import FORMAT, PASSPORT, Bundle, Passport, read_passport, sha256, write_passport
-from medexp.registry.engine import LiteRtEngine
-from medexp.types import InputSpec
+from medexp.registry.bundle import Bundle
+from medexp.registry.checksum import checksums, sha256
+from medexp.registry.engine.base import MissingRuntimeError
+from medexp.registry.engine.litert import LiteRtEngine
+from medexp.registry.golden import Golden
+from medexp.registry.passport import FORMAT, PASSPORT, EngineRecord, read_passport
+from medexp.types import Task
 
-INPUT = InputSpec(height=4, width=4, channels=1)
+ENGINES = ("litert", "openvino", "onnx")
 
 
 @pytest.fixture(scope="session")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LiteRT graph whose second probability is the mean pixel over 255."""
-    image = keras.Input(INPUT.shape)
-    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
-    model = keras.Model(image, keras.layers.Concatenate()([1.0 - mean, mean]))
-    path = tmp_path_factory.mktemp("graph") / "model.tflite"
-    model.export(str(path), format="litert", verbose=False)
-    return path
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[Task, Path]:
+    """A bundle of each task."""
+    folder = tmp_path_factory.mktemp("exported")
+    export_tiny(folder / "binary" / "bundle", engines=ENGINES)
+    export_tiny(folder / "multilabel" / "bundle", "multilabel")
+    export_tiny(folder / "ordinal" / "bundle", "ordinal")
+    return {task: folder / task / "bundle" for task in ("binary", "multilabel", "ordinal")}
 
 
 @pytest.fixture
-def folder(graph: Path, tmp_path: Path) -> Path:
-    """A good bundle."""
-    path = tmp_path / "bundle"
-    path.mkdir()
-    (path / "model.tflite").write_bytes(graph.read_bytes())
-    (path / "model.keras").write_bytes(b"weights")
-    passport = Passport(
-        format=FORMAT,
-        run_id="r",
-        model="mean",
-        created="2026-01-01T00:00:00+00:00",
-        task="binary",
-        class_names=("dark", "bright"),
-        positive="bright",
-        thresholds={"bright": 0.25},
-        input=INPUT,
-        preprocessing=INPUT.digest,
-        metrics={"test_auc": 1.0},
-        data={"name": "d"},
-        engine={"kind": "litert", "file": "model.tflite", "difference": 0.0},
-        versions={"medexp": "0"},
-        files={name: sha256(path / name) for name in ("model.keras", "model.tflite")},
-    )
-    write_passport(path, passport)
-    return path
+def folder(exported: dict[Task, Path], tmp_path: Path) -> Path:
+    """A good bundle of a binary task, to be spoilt."""
+    return Path(shutil.copytree(exported["binary"], tmp_path / "bundle"))
 
 
-def edit(folder: Path, **changes: object) -> None:
-    raw = json.loads((folder / PASSPORT).read_text())
-    (folder / PASSPORT).write_text(json.dumps({**raw, **changes}))
+@pytest.fixture
+def findings(exported: dict[Task, Path], tmp_path: Path) -> Path:
+    """A good bundle of a multi-label task."""
+    return Path(shutil.copytree(exported["multilabel"], tmp_path / "bundle"))
 
 
-def png(value: int, side: int = 4) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.full((side, side), value, np.uint8)).save(file, "PNG")
-    return file.getvalue()
+def png(pixels: np.ndarray | None = None) -> bytes:
+    chosen = noise(spec(), 1)[0] if pixels is None else pixels
+    Image.fromarray(chosen.squeeze()).save(buffer := io.BytesIO(), "PNG")
+    return buffer.getvalue()
 
 
 def test_a_passport_comes_back_as_it_was_written(folder: Path) -> None:
-    passport = read_passport(folder)
-    changed = replace(passport, run_id="other", thresholds={"bright": 0.1 + 0.2})
-    write_passport(folder, changed)
-    assert read_passport(folder) == changed
+    changed = replace(read_passport(folder), run_id="other", operating_point=with_thresholds({"nodule": 0.1 + 0.2}))
+    reseal(folder, run_id="other", operating_point=with_thresholds({"nodule": 0.1 + 0.2}))
+    assert repr(asdict(read_passport(folder))) == repr(asdict(changed))  # NaN is not equal to itself
 
 
-def test_an_image_is_classified_with_the_probability_of_each_class(folder: Path) -> None:
-    answer = Bundle.open(folder).classify(png(204))
-    assert answer.label == "bright"
-    assert dict(answer.probabilities) == pytest.approx({"dark": 0.2, "bright": 0.8})
+def test_an_answer_has_the_probability_of_each_class(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    answer = bundle.classify(png())
+    row = bundle.probabilities(noise(spec(), 1))[0]
+    assert list(answer.probabilities) == ["clear", "nodule"]
+    assert list(answer.probabilities.values()) == pytest.approx(row.tolist())
 
 
-@pytest.mark.parametrize(("threshold", "label"), [(0.25, "bright"), (0.45, "dark"), (None, "dark")])
-def test_the_threshold_of_the_passport_decides(threshold: float | None, label: str, folder: Path) -> None:
-    edit(folder, thresholds={} if threshold is None else {"bright": threshold})
-    assert Bundle.open(folder).classify(png(102)).label == label
+def test_the_operating_point_decides(folder: Path) -> None:
+    probability = Bundle.open(folder).classify(png()).probabilities["nodule"]
+    for threshold, label in ((probability, "nodule"), (probability + 1e-6, "clear")):
+        reseal(folder, operating_point=with_thresholds({"nodule": threshold}))
+        assert Bundle.open(folder).classify(png()).label == label
 
 
-FINDINGS = {"task": "multilabel", "positive": None}
+def test_without_a_threshold_the_most_probable_class_is_the_answer(folder: Path) -> None:
+    reseal(folder, operating_point=with_thresholds({}))
+    answer = Bundle.open(folder).classify(png())
+    assert answer.label == max(answer.probabilities, key=answer.probabilities.__getitem__)
 
 
-@pytest.mark.parametrize(
-    ("dark", "bright", "labels"),
-    [(0.1, 0.1, ("dark", "bright")), (0.7, 0.1, ("bright",)), (0.1, 0.7, ("dark",)), (0.7, 0.7, ())],
-)
-def test_each_finding_is_decided_by_its_own_threshold(
-    dark: float, bright: float, labels: tuple[str, ...], folder: Path
-) -> None:
-    edit(folder, **FINDINGS, thresholds={"dark": dark, "bright": bright})
-    answer = Bundle.open(folder).classify(png(102))
-    assert answer.labels == labels
-    assert answer.label is None
-    assert dict(answer.probabilities) == pytest.approx({"dark": 0.6, "bright": 0.4})
+def test_each_finding_is_decided_by_its_own_threshold(findings: Path) -> None:
+    found = Bundle.open(findings).classify(png()).probabilities
+    reseal(findings, operating_point=with_thresholds({"a": found["a"], "b": found["b"] + 1e-6, "c": found["c"]}))
+    answer = Bundle.open(findings).classify(png())
+    assert (answer.labels, answer.label) == (("a", "c"), None)
 
 
-@pytest.mark.parametrize(("value", "grade"), [(102, "dark"), (204, "bright")])
-@pytest.mark.parametrize("task", ["ordinal", "multiclass"])
-def test_the_most_probable_grade_or_class_is_the_answer(task: str, value: int, grade: str, folder: Path) -> None:
-    edit(folder, task=task, positive=None, thresholds={})
-    answer = Bundle.open(folder).classify(png(value))
-    assert (answer.label, answer.labels) == (grade, (grade,))
+def test_the_most_probable_grade_is_the_answer(exported: dict[Task, Path]) -> None:
+    answer = Bundle.open(exported["ordinal"]).classify(png())
+    assert answer.label == max(answer.probabilities, key=answer.probabilities.__getitem__)
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("clear", "nodule", "possible", "undecided"),
     [
-        {**FINDINGS, "thresholds": {"dark": 0.5}},
-        {**FINDINGS, "thresholds": {"dark": 0.5, "bright": 0.5, "grey": 0.5}},
-        {"thresholds": {"dark": 0.5}},
-        {"task": "ordinal", "positive": None},
+        (0.0, 0.0, ("clear", "nodule"), ("clear", "nodule")),
+        (1.0, 0.0, ("nodule",), ()),
+        (0.0, 1.0, ("clear",), ("clear", "nodule")),  # the threshold says nodule: they contradict each other
+        (1.0, 1.0, (), ("nodule",)),
     ],
 )
-def test_thresholds_that_do_not_fit_the_task_are_refused(change: dict[str, Any], folder: Path) -> None:
-    edit(folder, **change)
-    with pytest.raises(RegistryError, match=r"thresholds do not fit its task. Received: .*dark, bright\."):
-        Bundle.open(folder)
+def test_an_answer_says_which_classes_cannot_be_ruled_out(
+    clear: float, nodule: float, possible: tuple[str, ...], undecided: tuple[str, ...], folder: Path
+) -> None:
+    reseal(
+        folder,
+        operating_point=with_thresholds({"nodule": 0.0}),
+        conformal=replace(limits(spec()), limits={"clear": clear, "nodule": nodule}),
+    )
+    answer = Bundle.open(folder).classify(png())
+    assert (answer.label, answer.possible, answer.undecided) == ("nodule", possible, undecided)
+    assert answer.refused == bool(undecided)
 
 
-def test_a_probability_equal_to_the_threshold_is_positive(folder: Path) -> None:
-    probability = Bundle.open(folder).classify(png(102)).probabilities["bright"]
-    edit(folder, thresholds={"bright": probability})
-    assert Bundle.open(folder).classify(png(102)).label == "bright"
-    edit(folder, **FINDINGS, thresholds={"dark": 0.9, "bright": probability})
-    assert Bundle.open(folder).classify(png(102)).labels == ("bright",)
+def test_a_finding_may_be_neither_confirmed_nor_ruled_out(findings: Path) -> None:
+    present, absent = {"a": 0.0, "b": 0.0, "c": 1.0}, {"a": 0.0, "b": 1.0, "c": 0.0}
+    reseal(findings, conformal=replace(limits(spec("multilabel")), limits=present, absent_limits=absent))
+    answer = Bundle.open(findings).classify(png())
+    assert (answer.possible, answer.undecided) == (("a", "b"), ("a",))
+
+
+def test_an_image_unlike_those_it_has_learnt_from_is_refused(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    usual, strange = bundle.classify(png()), bundle.classify(png(np.full(INPUT.shape, 255, np.uint8)))
+    assert (usual.strange, strange.strange) == (False, True)
+    assert usual.strangeness <= bundle.passport.strangeness.threshold < strange.strangeness
+    assert strange.refused
+
+
+def test_the_activation_map_is_there_on_demand(folder: Path) -> None:
+    bundle = Bundle.open(folder)
+    assert bundle.classify(png()).map is None
+    found, outputs = bundle.classify(png(), explain=True).map, bundle.outputs(noise(spec(), 1))
+    assert found is not None
+    assert outputs.map is not None
+    assert (found == outputs.map[0]).all()
+    assert found.shape[-1] == 1
 
 
 def test_an_image_of_another_size_is_prepared_as_in_training(folder: Path) -> None:
-    bundle = Bundle.open(folder)
-    assert bundle.read(png(50, side=9)).tolist() == np.full(INPUT.shape, 50).tolist()
+    assert Bundle.open(folder).read(png(np.full((9, 9), 50, np.uint8))).tolist() == np.full(INPUT.shape, 50).tolist()
 
 
 def test_what_is_no_image_is_a_data_error_by_name(folder: Path) -> None:
@@ -149,47 +151,93 @@ def test_what_is_no_image_is_a_data_error_by_name(folder: Path) -> None:
 
 def test_the_limit_of_pixels_is_handed_on(folder: Path) -> None:
     with pytest.raises(DataError, match="too many pixels"):
-        Bundle.open(folder).classify(png(0), max_pixels=15)
+        Bundle.open(folder).classify(png(), max_pixels=255)
 
 
-@pytest.mark.parametrize("sizes", [(1, 5, 2, 1)])
-def test_a_batch_may_have_any_size(sizes: tuple[int, ...], folder: Path) -> None:
-    bundle = Bundle.open(folder)
-    for size in sizes:
-        batch = np.arange(size * 16, dtype=np.uint8).reshape(size, 4, 4, 1)
-        found = bundle.probabilities(batch)
-        assert found.dtype == np.float32
-        assert found[:, 1] == pytest.approx(batch.mean(axis=(1, 2, 3)) / 255, abs=1e-6)
+@pytest.mark.parametrize("kind", ENGINES)
+def test_the_chosen_engine_answers(kind: str, folder: Path) -> None:
+    bundle = Bundle.open(folder, engine=kind)
+    assert bundle.engine.kind == kind
+    assert bundle.probabilities(noise(spec())) == pytest.approx(
+        Bundle.open(folder).probabilities(noise(spec())), abs=1e-5
+    )
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "model.keras"])
-def test_a_changed_byte_is_refused(name: str, folder: Path) -> None:
-    content = bytearray((folder / name).read_bytes())
-    content[len(content) // 2] ^= 1
-    (folder / name).write_bytes(content)
-    found = sha256(folder / name)
-    with pytest.raises(RegistryError, match=rf"changed after it was written.*{name} with SHA-256 {found}"):
+def test_the_first_engine_of_the_passport_answers(folder: Path) -> None:
+    for first in ENGINES:
+        reseal(folder, engines=tuple(sorted(read_passport(folder).engines, key=lambda engine: engine.kind != first)))
+        assert Bundle.open(folder).engine.kind == first
+
+
+def test_where_a_runtime_is_missing_the_next_engine_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = sorted(
+        read_passport(folder).engines, key=lambda engine: ("openvino", "onnx", "litert").index(engine.kind)
+    )
+    reseal(folder, engines=tuple(engines))
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert Bundle.open(folder).engine.kind == "onnx"
+    with pytest.raises(RegistryError, match=r"engine=openvino.*not installed.*pip install openvino"):
+        Bundle.open(folder, engine="openvino")
+
+
+def test_an_engine_that_does_not_agree_never_answers(folder: Path) -> None:
+    engines = [
+        replace(one, agrees=one.kind == "onnx", why_not="features differ") for one in read_passport(folder).engines
+    ]
+    reseal(folder, engines=tuple(engines))
+    assert Bundle.open(folder).engine.kind == "onnx"
+    with pytest.raises(RegistryError, match="litert: features differ"):
+        Bundle.open(folder, engine="litert")
+
+
+def every_file(folder: Path) -> list[str]:
+    return sorted([*checksums(folder)])
+
+
+def test_a_changed_byte_of_any_file_is_refused(folder: Path) -> None:
+    assert {"model.keras", "golden.npz", "feature_space.npz", "model.tflite", "model.xml", "model.bin"} < set(
+        every_file(folder)
+    )
+    for name in every_file(folder):
+        before = (folder / name).read_bytes()
+        content = bytearray(before)
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(RegistryError, match=r"was changed after it was written|is damaged|is not one|format"):
+            Bundle.open(folder)
+        (folder / name).write_bytes(before)
+    Bundle.open(folder).verify()
+
+
+def test_a_changed_file_is_named_with_both_checksums(folder: Path) -> None:
+    wanted = sha256(folder / "model.keras")
+    (folder / "model.keras").write_bytes(b"other weights")
+    found = sha256(folder / "model.keras")
+    with pytest.raises(RegistryError, match=rf"model.keras with SHA-256 {found}, the passport says {wanted}"):
         Bundle.open(folder)
 
 
-@pytest.mark.parametrize("name", ["model.tflite", "model.keras"])
-def test_a_missing_file_is_refused(name: str, folder: Path) -> None:
-    (folder / name).unlink()
-    with pytest.raises(RegistryError, match=rf"{name} with SHA-256 no such file"):
+def test_a_changed_threshold_in_the_passport_is_refused(folder: Path) -> None:
+    raw = json.loads((folder / PASSPORT).read_text())
+    raw["operating_point"]["thresholds"]["nodule"] = 0.9
+    (folder / PASSPORT).write_text(json.dumps(raw))
+    with pytest.raises(RegistryError, match="The passport was changed after it was written"):
         Bundle.open(folder)
 
 
-def test_an_engine_without_a_checksum_is_refused(folder: Path) -> None:
-    edit(folder, files={"model.keras": sha256(folder / "model.keras")})
-    with pytest.raises(RegistryError, match="holds no checksum"):
+def test_a_missing_file_is_refused(folder: Path) -> None:
+    (folder / "model.bin").unlink()
+    with pytest.raises(RegistryError, match=r"model.bin with SHA-256 no such file"):
         Bundle.open(folder)
 
 
-@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
-def test_another_format_is_refused(other: int, folder: Path) -> None:
-    edit(folder, format=other)
-    with pytest.raises(RegistryError, match=f"reads bundles of format {FORMAT}. Received: format {other}"):
-        Bundle.open(folder)
+def test_another_format_is_refused_with_what_to_do(folder: Path) -> None:
+    for other, remedy in ((FORMAT - 1, "train anew"), (FORMAT + 1, "the newer format .* Upgrade medexp")):
+        edit(folder, format=other)
+        with pytest.raises(RegistryError, match=rf"reads bundles of format {FORMAT}. Received: .*{other}.*"):
+            Bundle.open(folder)
+        with pytest.raises(RegistryError, match=remedy):
+            Bundle.open(folder)
 
 
 def test_pixels_prepared_in_another_way_are_refused(folder: Path) -> None:
@@ -201,6 +249,32 @@ def test_pixels_prepared_in_another_way_are_refused(folder: Path) -> None:
 def test_an_input_that_the_digest_does_not_name_is_refused(folder: Path) -> None:
     edit(folder, input={**asdict(INPUT), "fit": "stretch"})
     with pytest.raises(RegistryError, match="prepared in another way"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"operating_point": with_thresholds({"clear": 0.5})}, "thresholds do not fit its task"),
+        ({"task": "ordinal", "positive": None}, "thresholds do not fit its task"),
+        ({"task": "multilabel", "positive": None}, "thresholds do not fit its task"),
+        ({"conformal": replace(limits(spec()), limits={"clear": 0.1})}, "conformal limits do not fit its classes"),
+        ({"engines": (EngineRecord("litert", agrees=True, file="other.tflite"),)}, "holds no checksum of"),
+        ({"engines": (EngineRecord("litert", agrees=False, why_not="x"),)}, "names no engine that may answer"),
+        ({"files": {"model.tflite": "", "../secret": ""}, "engines": ()}, "no engine that may answer"),
+    ],
+)
+def test_a_passport_that_contradicts_itself_is_refused(change: dict[str, Any], message: str, folder: Path) -> None:
+    reseal(folder, **change)
+    with pytest.raises(RegistryError, match=message):
+        Bundle.open(folder)
+
+
+def test_a_passport_that_names_files_outside_its_folder_is_refused(folder: Path) -> None:
+    passport = read_passport(folder)
+    (folder.parent / "secret").write_text("x")
+    reseal(folder, files={**passport.files, "../secret": sha256(folder.parent / "secret")})
+    with pytest.raises(RegistryError, match=r"files outside its folder.*\.\./secret"):
         Bundle.open(folder)
 
 
@@ -218,9 +292,8 @@ def test_a_folder_without_a_passport_is_no_bundle(tmp_path: Path) -> None:
         (lambda text: "[]", "format"),
         (lambda text: "null", "format"),
         (lambda text: "{}", "format None"),
-        (lambda text: text.replace('"thresholds"', '"tresholds"'), "The passport is not one.*threshold"),
-        (lambda text: text.replace('"height"', '"hight"'), r"The passport is not one.*input.height"),
-        (lambda text: text.replace('"class_names"', '"names"'), "The passport is not one.*class_names"),
+        (lambda text: text.replace('"aim"', '"aims"'), "changed after it was written"),
+        (lambda text: text.replace('"sha256"', '"sha"'), "changed after it was written"),
     ],
 )
 def test_a_damaged_passport_is_refused_with_the_reason(
@@ -238,11 +311,19 @@ def test_a_passport_that_is_no_text_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"files": ["model.tflite"]}, {"files": None}, {"engine": "model.tflite"}, {"engine": {}}]
+    ("change", "where"),
+    [
+        ({"files": ["model.tflite"]}, "files"),
+        ({"files": None}, "files"),
+        ({"engines": {}}, "engines"),
+        ({"operating_point": None}, "operating_point"),
+        ({"input": {"hight": 3}}, "input.height"),
+        ({"conformal": {"coverage": 0.9}}, "conformal.limits"),
+    ],
 )
-def test_a_passport_with_a_value_of_another_type_is_refused(change: dict[str, Any], folder: Path) -> None:
+def test_a_passport_with_a_value_of_another_type_says_which(change: dict[str, Any], where: str, folder: Path) -> None:
     edit(folder, **change)
-    with pytest.raises(RegistryError):
+    with pytest.raises(RegistryError, match=rf"The passport is not one.*{where}"):
         Bundle.open(folder)
 
 
@@ -251,7 +332,59 @@ def test_a_file_instead_of_a_folder_is_no_bundle(folder: Path) -> None:
         Bundle.open(folder / "model.keras")
 
 
-def test_a_graph_that_litert_cannot_run_is_refused(folder: Path) -> None:
-    (folder / "model.tflite").write_bytes(b"not a graph at all")
-    with pytest.raises(RegistryError, match="LiteRT cannot run this graph"):
+def replaced(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file, and have the passport say so: what an honest program of another version may do."""
+    (folder / name).write_bytes(content)
+    reseal(folder, files={**read_passport(folder).files, name: sha256(folder / name)})
+
+
+def test_a_feature_space_that_cannot_be_read_is_refused(folder: Path) -> None:
+    replaced(folder, "feature_space.npz", b"nothing")
+    with pytest.raises(RegistryError, match=r"feature space cannot be read.*feature_space\.npz"):
+        Bundle.open(folder)
+
+
+def test_golden_images_that_cannot_be_read_are_refused(folder: Path) -> None:
+    replaced(folder, "golden.npz", b"nothing")
+    with pytest.raises(RegistryError, match=r"golden images cannot be read.*golden\.npz"):
+        Bundle.open(folder).verify()
+
+
+def test_a_graph_of_other_weights_is_found_by_the_golden_images(folder: Path, tmp_path: Path) -> None:
+    other = export_tiny(tmp_path / "other" / "bundle", seed=7)
+    replaced(folder, "model.tflite", (other.path / "model.tflite").read_bytes())
+    bundle = Bundle.open(folder, engine="litert")
+    with pytest.raises(RegistryError, match=r"does not answer here as it did.*litert.*in probability"):
+        bundle.verify()
+    Bundle.open(folder, engine="onnx").verify()
+
+
+def test_a_graph_of_other_outputs_is_found_by_the_golden_images(folder: Path, exported: dict[Task, Path]) -> None:
+    replaced(folder, "model.tflite", (exported["ordinal"] / "model.tflite").read_bytes())
+    with pytest.raises(RegistryError, match=r"does not answer as its passport says.*\(1, 3\)|shape \(3, 3\)"):
+        Bundle.open(folder, engine="litert").verify()
+
+
+def test_a_way_of_resizing_that_changed_is_found_by_the_chart(folder: Path) -> None:
+    golden = Golden.read(folder)
+    pixels = golden.pixels.copy()
+    pixels[-1] = np.roll(pixels[-1], 1, axis=0)
+    replace(golden, pixels=pixels).write(folder)
+    reseal(folder, files={**read_passport(folder).files, "golden.npz": sha256(folder / "golden.npz")})
+    with pytest.raises(RegistryError, match=r"not prepared here as they were for training.*test chart differs"):
+        Bundle.open(folder).verify()
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("litert", "model.tflite"), ("openvino", "model.xml"), ("onnx", "model.onnx")]
+)
+def test_a_graph_that_its_runtime_cannot_run_is_refused(kind: str, file: str, folder: Path) -> None:
+    replaced(folder, file, b"not a graph at all")
+    with pytest.raises(RegistryError, match="cannot run this graph"):
+        Bundle.open(folder, engine=kind)
+
+
+def test_a_missing_runtime_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(MissingRuntimeError, match=r"engine litert\. Install it: pip install ai-edge-litert"):
         LiteRtEngine(folder / "model.tflite")
