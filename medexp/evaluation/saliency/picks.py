@@ -92,12 +92,12 @@ class _Asked:
             present = exact.ravel()
             limits = np.tile([thresholds[name] for name in predictions.class_names], n)
             self.probability = np.where(self.answer == 1, present, 1 - present)
-            self.sureness = _share_of_the_way(present, limits)
+            self.sureness = _share_of_the_way(present, limits, self.answer == 1)
             return
         self.probability = exact[np.arange(n), decided]
         if predictions.task == "binary" and thresholds:
             limit = thresholds[predictions.class_names[1]]
-            self.sureness = _share_of_the_way(exact[:, 1], np.full(n, limit))
+            self.sureness = _share_of_the_way(exact[:, 1], np.full(n, limit), decided == 1)
         else:
             others = np.where(np.arange(classes) == decided[:, np.newaxis], -np.inf, exact).max(axis=1)
             self.sureness = self.probability - others
@@ -135,9 +135,10 @@ class _Asked:
         return max(answer - 1, 0), 1 if answer else -1  # binary, ordinal: unit k says that the grade is above k
 
 
-def _share_of_the_way(probability: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """How far a probability is from its threshold, 0, towards 0 or 1: 1."""
-    way = np.where(probability >= limit, 1 - limit, limit)
+def _share_of_the_way(probability: np.ndarray, limit: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """How far a probability is from its threshold, 0, towards 0 or 1: 1. A threshold above 1 is never reached."""
+    limit = np.clip(limit, 0, 1)
+    way = np.where(positive, 1 - limit, limit)
     return np.asarray(np.clip(np.abs(probability - limit) / np.maximum(way, 1e-12), 0, 1))
 
 
