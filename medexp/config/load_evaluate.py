@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -77,7 +77,7 @@ def _is_own(override: str) -> bool:
     return _key(override).partition(".")[0] in _OWN
 
 
-def _patched(saved: Mapping[str, object], cfg: DictConfig, group: str, overrides: list[str]) -> dict[str, object]:
+def _patched(saved: Mapping[str, object], cfg: DictConfig, group: str, overrides: Sequence[str]) -> dict[str, object]:
     """The run's own values, and those that the command line names: a key, or another option of the group."""
     now = OmegaConf.to_container(cfg[group], resolve=True)
     assert isinstance(now, dict)

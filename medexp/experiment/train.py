@@ -91,6 +91,8 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     session.load_backend(config.runtime.backend, native_log=execution.log, cpus=cpus)
     from medexp.data.audit.enforce import enforce
     from medexp.data.policy import allowed
+    from medexp.evaluation.plots import draw_curves
+    from medexp.experiment.tested import Origin, Tested, test_and_export
     from medexp.training.trainer import Trainer, clean
 
     if resume and (done := read_result(folder)) is not None:
@@ -159,9 +161,12 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     run.log_files(results.write_history(fit, folder))
 
     # ---- test and export, but for a trial that is only to be compared with others
-    tested = results.Tested()
+    tested = Tested()
     if config.sweep.export:
-        tested = results.test_and_export(config, module, data, fit, run, folder, execution.log)
+        draw_curves(fit.history, fit.best_epoch, folder / "plots" / "curves.png")
+        network = results.best_network(module, spec, fit.best_weights)
+        origin = Origin(run.id, spec.digest, folder, metrics)
+        tested = test_and_export(config, network, data, execution, origin=origin)
 
     # ---- result
     result = RunResult(
