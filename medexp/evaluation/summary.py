@@ -13,6 +13,8 @@ from medexp.console import wide_console
 from medexp.types import RunResult
 
 WEIGHTS = "best.weights.h5"
+REPORT = Path("evaluation") / "report.html"
+_AIMS = {"youden": "Youden's index"}
 _NAMES = {
     "auc": "AUC",
     "average_precision": "average precision",
@@ -21,7 +23,10 @@ _NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
     "f1": "F1",
+    "mcc": "MCC",
     "quadratic_kappa": "quadratic kappa",
     "mean_absolute_error": "mean absolute error",
     "brier": "Brier score",
@@ -30,8 +35,10 @@ _NAMES = {
 }
 
 
-def print_summary(result: RunResult, *, where: str, log: Path, images: int | None = None, elsewhere: str = "") -> None:
-    """Print the test metrics of the best epoch, and where to look next, to standard output.
+def print_summary(
+    result: RunResult, *, where: str, log: Path, images: int | None = None, elsewhere: str = "", aim: str = "youden"
+) -> None:
+    """Print the test metrics of the best epoch with their intervals, and where to look next, to standard output.
 
     Of a run that was not tested, those of validation; of one of every fold, means and standard deviations.
 
@@ -41,6 +48,7 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
         log: of the run.
         images: in the test split; None counts labels, where each image has one.
         elsewhere: the overrides that put outputs and store at another place than the default, as in a shell.
+        aim: of the operating point.
     """
     console = wide_console()
     data, metrics = result.data, result.metrics
@@ -59,10 +67,10 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
     elif data.positive is not None:
         console.print(
             f"Positive is {data.positive}, from a probability of {metrics['threshold']:.3f} on: chosen on the "
-            "validation split (Youden's index)."
+            f"validation split ({_AIMS.get(aim, aim)})."
         )
     elif data.task == "multilabel":
-        console.print("Each class has its own threshold, chosen on the validation split (Youden's index).")
+        console.print(f"Each class has its own threshold, chosen on the validation split ({_AIMS.get(aim, aim)}).")
     elif data.task == "ordinal":
         console.print(f"Grades in order: {', '.join(data.class_names)}. The most probable one is the answer.")
     console.print(f"Selected by {result.objective.metric} = {result.score:.4f}; trained in {result.seconds:.0f} s.\n")
@@ -71,6 +79,8 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
         hints["bundle"] = str(result.bundle)
     if (weights := result.run_dir / WEIGHTS).is_file():
         hints["weights"] = str(weights)
+    if (report := result.run_dir / REPORT).is_file():
+        hints["report"] = str(report)
     hints["compare"] = where
     if result.model_uri is not None:
         hints["promote"] = promote_command(result.run_id, elsewhere=elsewhere)
@@ -82,7 +92,8 @@ def print_summary(result: RunResult, *, where: str, log: Path, images: int | Non
 def _table(metrics: Mapping[str, float], split: str, *, deviation: bool) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("metric")
-    for title in (split, *(["deviation"] if deviation else [])):
+    intervals = not deviation and any(f"{split}_{key}_low" in metrics for key in _NAMES)
+    for title in (split, *(["deviation"] if deviation else []), *(["interval"] if intervals else [])):
         table.add_column(title, justify="right")
     names = {f"{split}_{key}": name for key, name in _NAMES.items()}
     for key in metrics:
@@ -91,6 +102,8 @@ def _table(metrics: Mapping[str, float], split: str, *, deviation: bool) -> Tabl
     for key, name in names.items():
         if key in metrics:
             spread = [f"{metrics[f'{key}_std']:.4f}"] if deviation else []
+            if intervals and f"{key}_low" in metrics:
+                spread = [f"{metrics[f'{key}_low']:.4f} to {metrics[f'{key}_high']:.4f}"]
             table.add_row(name, f"{metrics[key]:.4f}", *spread)
     return table
 

@@ -62,7 +62,9 @@ def cross_validate(
         result = _run(config, execution, trial, resume=resume is not None)
         if then is not None:
             then(result, execution.run)
-    say_result(result, tracker, execution, sweeping=config.sweep.parent is not None)
+    say_result(
+        result, tracker, execution, aim=config.evaluation.operating_point, sweeping=config.sweep.parent is not None
+    )
     return result
 
 

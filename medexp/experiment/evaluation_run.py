@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from medexp.config.flatten import task_overrides
 from medexp.config.instantiate import instantiate
 from medexp.config.saved import RESULT
 from medexp.config.schema import AugmentedDataConfig, DataConfig, InputConfig, TrainConfig
@@ -20,7 +18,7 @@ from medexp.experiment.recorded import Execution, recorded
 from medexp.experiment.result_file import read_result, write_result
 from medexp.experiment.results import best_network
 from medexp.experiment.tested import Origin, test_and_export
-from medexp.experiment.train import classifier_module
+from medexp.experiment.train import classifier_module, say_result
 from medexp.tracking.base import Tracker
 from medexp.types import RunResult
 
@@ -70,7 +68,7 @@ def evaluate_run(
     }
     with recorded(config, tracker, below=BELOW, tags=tags) as execution:
         result = _run(config, trained, folder, execution, own=other is None, all_test=images == "all")
-    _say(result, tracker, execution)
+    say_result(result, tracker, execution, aim=config.evaluation.operating_point)
     return result
 
 
@@ -141,16 +139,3 @@ def _as_trained(other: DataConfig, config: TrainConfig, trained: RunResult) -> D
     if other.classes is not None:
         known["classes"] = other.classes
     return AugmentedDataConfig.model_validate({**asked, **known, "aug": config.data.aug})
-
-
-def _say(result: RunResult, tracker: Tracker, execution: Execution) -> None:
-    from medexp.evaluation.summary import print_summary
-
-    elsewhere = shlex.join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
-    print_summary(
-        result,
-        where=tracker.where(result.run_id),
-        log=execution.log,
-        images=result.test_images,
-        elsewhere=elsewhere,
-    )

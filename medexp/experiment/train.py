@@ -66,7 +66,9 @@ def train(
         result = _run(config, execution, trial, resume=resume is not None)
         if then is not None:
             then(result, execution.run)
-    say_result(result, tracker, execution, sweeping=config.sweep.parent is not None)
+    say_result(
+        result, tracker, execution, aim=config.evaluation.operating_point, sweeping=config.sweep.parent is not None
+    )
     return result
 
 
@@ -205,7 +207,7 @@ def _selecting(metrics: Mapping[str, float], objective: Objective) -> set[str]:
     return {name for name in metrics if name.startswith("val_")} | {objective.metric}
 
 
-def say_result(result: RunResult, tracker: Tracker, execution: Execution, *, sweeping: bool) -> None:
+def say_result(result: RunResult, tracker: Tracker, execution: Execution, *, aim: str, sweeping: bool = False) -> None:
     """Print the result; one line of it where the sweep's own table follows."""
     if sweeping:
         tested = f", test_auc {result.metrics['test_auc']:.4f}" if "test_auc" in result.metrics else ""
@@ -213,11 +215,13 @@ def say_result(result: RunResult, tracker: Tracker, execution: Execution, *, swe
         return
     from medexp.evaluation.summary import print_summary
 
-    elsewhere = shlex.join(o for o in task_overrides() if o.startswith(("paths.", "tracking.")))
+    said = (item.lstrip("+") for item in task_overrides())
+    elsewhere = shlex.join(item for item in said if item.startswith(("paths.", "tracking.")))
     print_summary(
         result,
         where=tracker.where(result.run_id),
         log=execution.log,
         images=result.test_images,
         elsewhere=elsewhere,
+        aim=aim,
     )

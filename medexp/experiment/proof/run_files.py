@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,6 +116,7 @@ class RunFiles:
         if self._client is None and self._unreachable is None:
             from medexp.tracking.store import open_client
 
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             try:
                 self._client = open_client(self._uri, create=False)
             except TrackingError as error:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from medexp.evaluation.summary import print_summary, promote_command, resume_com
 from medexp.types import DataSpec, InputSpec, Objective, RunResult, Task
 
 
-def summary(task: Task, metrics: dict[str, float], capsys: pytest.CaptureFixture[str], **more: int) -> str:
+def summary(task: Task, metrics: dict[str, float], capsys: pytest.CaptureFixture[str], **more: Any) -> str:
     names = ("no", "yes") if task == "binary" else ("none", "mild", "severe")
     counts = {"test": dict.fromkeys(names, 5)}
     data = DataSpec("d", task, names, InputSpec(8, 8, 1), counts, "", "")
@@ -122,3 +123,22 @@ def test_folds_show_their_mean_and_deviation(tmp_path: Path, capsys: pytest.Capt
     text = capsys.readouterr().out
     assert "Test of the best epoch of 3 folds on d\n" in text
     assert any(line.split() == ["AUC", "0.7500", "0.1250"] for line in text.splitlines())
+
+
+def test_a_number_stands_beside_its_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"threshold": 0.5, "test_auc": 0.8, "test_auc_low": 0.7, "test_auc_high": 0.9, "test_f1": 0.5}
+    lines = [line.split() for line in summary("binary", metrics, capsys).splitlines()]
+    assert ["AUC", "0.8000", "0.7000", "to", "0.9000"] in lines
+    assert ["F1", "0.5000"] in lines
+
+
+def test_the_aim_of_the_operating_point_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(summary("binary", {"threshold": 0.5}, capsys, aim="cost=10").split())
+    assert "validation split (cost=10)." in text
+
+
+def test_the_report_is_named_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "report.html" not in finished(tmp_path, capsys)
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "report.html").touch()
+    assert f"report   {tmp_path}/evaluation/report.html" in finished(tmp_path, capsys)
