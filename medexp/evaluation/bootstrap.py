@@ -55,12 +55,12 @@ class Bootstrap:
     @property
     def unit(self) -> Literal["group", "image"]:
         """What is drawn."""
-        return "image" if self._plan.member is None else "group"
+        return "group" if self._plan.grouped else "image"
 
     @property
     def units(self) -> int:
         """How many there are to draw from."""
-        return sum(len(stratum) for stratum in self._plan.strata)
+        return sum(self._plan.strata)
 
     def __len__(self) -> int:
         """Return the number of blocks."""
@@ -81,30 +81,33 @@ class _Plan:
     """What is drawn from what.
 
     Args:
-        strata: units that replace each other.
-        member: the group of each image, where groups are drawn.
+        strata: how many units replace each other, stratum by stratum.
+        position: for each image, the unit that it is or belongs to, (n,); units are counted stratum by stratum.
+        grouped: whether units are groups.
     """
 
-    strata: tuple[np.ndarray, ...]
-    member: np.ndarray | None
+    strata: tuple[int, ...]
+    position: np.ndarray
+    grouped: bool
 
     @classmethod
     def of(cls, labels: np.ndarray, groups: Sequence[str] | None, *, stratify: bool) -> _Plan:
         if groups is not None:
             names, member = np.unique(np.asarray(groups), return_inverse=True)
-            return cls((np.arange(len(names)),), member)
-        if stratify and labels.ndim == 1:
-            return cls(tuple(np.flatnonzero(labels == label) for label in np.unique(labels)), None)
-        return cls((np.arange(len(labels)),), None)
+            return cls((len(names),), member, grouped=True)
+        position = np.arange(len(labels))
+        if not stratify or labels.ndim > 1:
+            return cls((len(labels),), position, grouped=False)
+        order = np.argsort(labels, kind="stable")
+        position[order] = np.arange(len(labels))
+        return cls(tuple(np.unique(labels, return_counts=True)[1].tolist()), position, grouped=False)
 
     def draw(self, samples: int, *, seed: int, block: int) -> np.ndarray:
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(block,))))
-        counts = np.empty((samples, sum(len(stratum) for stratum in self.strata)), np.int32)
+        counts = np.empty((samples, sum(self.strata)), np.int32)
         for row in counts:
-            for stratum in self.strata:
-                drawn = np.bincount(rng.integers(0, len(stratum), len(stratum)), minlength=len(stratum))
-                if len(self.strata) == 1:
-                    row[:] = drawn
-                else:
-                    row[stratum] = drawn
-        return counts if self.member is None else counts.take(self.member, axis=1)
+            start = 0
+            for units in self.strata:
+                row[start : start + units] = np.bincount(rng.integers(0, units, units), minlength=units)
+                start += units
+        return counts.take(self.position, axis=1, mode="clip")
