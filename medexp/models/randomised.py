@@ -58,7 +58,7 @@ def cascade(network: keras.Model, *, shares: Sequence[float], seeds: Sequence[in
 def _initialised(network: keras.Model, seed: int) -> keras.Model:
     """A copy with the weights of a beginning. Keras draws the seeds of initialisers from Python's random numbers."""
     before = random.getstate()
-    random.seed(seed)
+    random.seed(f"forgotten {seed}")  # the seed of a training would bring back the weights that it began with
     try:
         return keras.models.clone_model(network)
     finally:

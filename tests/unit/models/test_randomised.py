@@ -64,6 +64,13 @@ def test_each_seed_has_other_weights_and_the_same_again() -> None:
     assert (first != second).all()
 
 
+def test_the_weights_are_not_those_that_a_training_of_the_same_seed_began_with() -> None:
+    keras.utils.set_random_seed(0)
+    network = simple_cnn(SPEC, filters=[4, 8])
+    (step,) = cascade(network, shares=[1], seeds=[0])
+    assert not {"conv1", "conv2", "conditional"} & set(kept(network, step.network))
+
+
 def test_the_network_itself_and_the_random_numbers_of_others_stay() -> None:
     network = trained()
     before, numbers = network.get_weights(), random.getstate()
