@@ -236,11 +236,11 @@ def _robustness(task: Task) -> e.RobustnessSection:
     name = "quadratic_kappa" if task == "ordinal" else "auc"
     kinds = ("noise", "blur", "brightness", "jpeg")
     corrupted = tuple(
-        e.Corrupted(kind, severity, {name: around(0.9 - 0.02 * i * severity)})
+        e.Corrupted(kind, severity, {name: around(0.9 - 0.004 * i * severity), "brier": around(0.1)})
         for i, kind in enumerate(kinds)
         for severity in range(1, 6)
     )
-    return e.RobustnessSection(60, {name: around(0.9)}, corrupted)
+    return e.RobustnessSection(60, {name: around(0.9), "brier": around(0.1)}, corrupted)
 
 
 def _abstention(names: tuple[str, ...]) -> e.AbstentionSection:

@@ -31,11 +31,11 @@ def _data(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
     yield "shares", _shares(facts), "data"
     yield "division", _division(facts), "data"
     if facts.groups is not None:
-        yield "disjoint", f"groups (such as patients), {facts.groups:,} in test", "data"
+        yield "disjoint", f"by group (such as patients): {facts.groups:,} in test", "data"
     else:
         yield (
             "disjoint",
-            "images: the data names no groups, so nobody can say whether a patient is in two splits",
+            "by image: the data names no groups, so nobody can say whether a patient is in two splits",
             "data",
         )
     if facts.external:
@@ -88,11 +88,13 @@ def _training(facts: Facts) -> Iterator[tuple[str, str | None, str]]:
     seen = pixels(facts)
     yield "preparation", seen and f"{seen}; the same for every image", "configuration"
     yield "predictors", seen and f"the pixels of one image and nothing else: {seen}", "configuration"
-    yield "augmentation", chosen.get("Augmentation"), "configuration"
+    if "Augmentation" in chosen:
+        yield "augmentation", f"augmentation {chosen['Augmentation']}", "configuration"
     yield "model", f"{facts.model}, a neural network" if facts.setting("model") else None, "configuration"
     parts = [f"{n.lower()} {chosen[n]}" for n in ("Loss", "Optimizer", "Schedule", "Phases") if n in chosen]
     yield "training", "; ".join(parts), "configuration"
-    yield "initial", initial_weights(facts), "configuration"
+    weights = initial_weights(facts)
+    yield "initial", weights and f"initial weights {weights}", "configuration"
     yield "imbalance", class_weighting(facts), "configuration"
     yield "configuration", "every parameter, with the seed" if facts.config else None, "configuration"
     metric, mode = facts.setting("objective.metric"), facts.setting("objective.mode")

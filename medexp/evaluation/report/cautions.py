@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medexp.evaluation.report.facts import Facts
+from medexp.evaluation.report.grids import first_break
 from medexp.evaluation.report.metric_names import metric_name
 from medexp.evaluation.report.wording import aim_in_words, counted, estimated, listed, number
 from medexp.types import Estimate
@@ -66,6 +67,15 @@ def _of_audit(facts: Facts) -> Iterator[Caution]:
         text = f"Accepted in the audit{of}: {what}. Reason given: {reason.rstrip('.')}."
         yield Caution("warn", text, "audit")
 
+    warned = [finding["kind"].replace("_", " ") for finding in audit.get("findings", ()) if _warns(finding)]
+    if warned:
+        yield Caution("note", f"The audit warns of {listed(warned)}: read whether a result may rest on it.", "audit")
+
+
+def _warns(finding: Mapping[str, Any]) -> bool:
+    """Whether it is a warning of which something is not accepted."""
+    return finding.get("severity") == "warn" and any(not i.get("accepted") for i in finding.get("instances", ()))
+
 
 def _of_test_set(facts: Facts) -> Iterator[Caution]:
     how = facts.evidence.resampling
@@ -107,10 +117,15 @@ def _of_answers(facts: Facts) -> Iterator[Caution]:
             sure = "too sure" if evidence.calibration.after.slope.value < 1 else "not sure enough"
             yield Caution("note", f"Probabilities are {sure}: calibration slope {slope}.", "calibration")
     if evidence.abstention is not None:
-        missed = [name for name, holds in evidence.abstention.within.items() if not holds]
+        missed = [name for name, holds in evidence.abstention.within.items() if not holds and name != "all"]
         if missed:
             text = f"Coverage is not as chosen, beyond chance, for {listed(missed)}: validation and test differ."
             yield Caution("warn", text, "abstention")
+    broken = None if evidence.robustness is None else first_break(evidence.robustness, task=evidence.task)
+    if broken is not None:
+        fall = f"{broken.metric.title} falls from {number(broken.clean.value, 2)} to {estimated(broken.worse, 2)}"
+        text = f"Worse images break it: under {broken.corruption} of severity {broken.severity} of 5, {fall}."
+        yield Caution("warn", text, "robustness")
     if evidence.saliency is not None and not evidence.saliency.passed:
         text = "The maps hardly change when all weights are random: they do not show what was learnt."
         yield Caution("warn", text, "saliency")

@@ -71,6 +71,8 @@ def _panel(
         return None
     levels = MaxNLocator(nbins=4, min_n_ticks=3).tick_values(min(values), max(values))
     low, high = float(levels[0]), float(levels[-1])
+    if max(values) <= 1 < high:  # no metric that stays below 1 goes beyond it
+        high = 1.0
     epochs = len(history)
 
     def x(epoch: float) -> float:
@@ -90,7 +92,9 @@ def _panel(
             if row
         ),
         x_ticks=tuple(Tick(x(mark), f"{mark:g}") for mark in marks if 1 <= mark <= epochs),
-        y_ticks=tuple(Tick(y(float(level)), _short(float(level), highest=high)) for level in levels),
+        y_ticks=tuple(
+            Tick(y(float(level)), _short(float(level), highest=high)) for level in levels if level <= high + 1e-9
+        ),
         best=None if best is None else x(best),
     )
 

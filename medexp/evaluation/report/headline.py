@@ -57,8 +57,8 @@ def _sentences(facts: Facts) -> Iterator[str]:
         asked = "findings of test images" if evidence.task == "multilabel" else "test images"
         sure = of_hundred(found.accuracy_if_sure)
         yield (
-            f"Asked to cover the truth in {100 * found.coverage:.0f} of 100 images of each class, it gives no single "
-            f"answer for {100 * found.unsure:.0f} of 100 {asked}; its single answers are right for {sure}. It "
+            f"Asked to cover the truth in {100 * found.coverage:.0f} of 100 images of each class, it gives no sure "
+            f"answer for {100 * found.unsure:.0f} of 100 {asked}; its sure answers are right for {sure}. It "
             f"refuses {of_hundred(found.refused)} images as unlike those that it has learnt from."
         )
 

@@ -10,7 +10,7 @@ from medexp.evaluation.report.cautions import accepted, cautions
 from medexp.evaluation.report.checklist import Checklist
 from medexp.evaluation.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, best_epoch, panels
 from medexp.evaluation.report.facts import Facts
-from medexp.evaluation.report.grids import robustness_grid
+from medexp.evaluation.report.grids import robustness_grids
 from medexp.evaluation.report.headline import headlines, sentences
 from medexp.evaluation.report.metric_names import metric_name, metric_order
 from medexp.evaluation.report.pictures import gallery, placed, plotted
@@ -67,7 +67,8 @@ def page(facts: Facts, *, card: Checklist, checklists: Sequence[Checklist], fold
     evidence = facts.evidence
     metric, mode = facts.setting("objective.metric"), facts.setting("objective.mode")
     best = best_epoch(facts.history, metric=metric, mode=mode) if metric and mode else None
-    grid = None if evidence.robustness is None else robustness_grid(evidence.robustness, task=evidence.task)
+    robust = evidence.robustness
+    grids = () if robust is None else robustness_grids(robust, task=evidence.task)
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         evidence=evidence,
@@ -94,7 +95,7 @@ def page(facts: Facts, *, card: Checklist, checklists: Sequence[Checklist], fold
             "top": TOP,
             "foot": HEIGHT - BOTTOM,
         },
-        grid=grid,
+        grids=grids,
         pictures=placed(plotted(evidence.pictures, folder), folder),
         gallery=gallery(evidence.saliency, folder),
         engines=engines(facts),

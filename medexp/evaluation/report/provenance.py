@@ -55,12 +55,12 @@ def engines(facts: Facts) -> tuple[Engine, ...]:
 def _measured(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for batch, milliseconds in (record.get("milliseconds") or {}).items():
         yield f"batch of {batch}", f"{milliseconds:.3g} ms"
-    names = {"difference": "differs from Keras by", "batch_difference": "batch from single image by"}
+    names = {"difference": "from Keras, at most", "batch_difference": "alone or in a batch"}
     for key, name in names.items():
         if record.get(key) is not None:
             yield name, f"{record[key]:.1e}"
     if record.get("flips") is not None:
-        yield "flipped decisions", f"{record['flips']} of {record.get('images') or 'all'}"
+        yield "flips", f"{record['flips']} of {record.get('images') or 'all'}"
     if record.get("size"):
         yield "size", f"{record['size'] / 1e6:.3g} MB"
 

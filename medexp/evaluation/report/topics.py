@@ -56,7 +56,7 @@ MISSING = {
     "counts": "counts of the images by class",
     "shares": "counts of the images by split and class",
     "clusters": "clusters such as sites or scanners: none were compared",
-    "subgroup_columns": "clusters to compare: the data names none, or evaluation.subgroups=none",
+    "subgroup_columns": "groups to compare: the data names none, or evaluation.subgroups=none",
     "subgroup_counts": "characteristics of the images: the data names none, or evaluation.subgroups=none",
     "subgroups": "performance of subgroups: the data names none, or evaluation.subgroups=none",
     "fairness": "performance of subgroups: the data names none, or evaluation.subgroups=none",

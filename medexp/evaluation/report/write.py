@@ -11,7 +11,7 @@ from medexp.evaluation.evidence_file import FOLDER
 from medexp.evaluation.report import claim, model_card, tripod
 from medexp.evaluation.report.answers_data import data_answers
 from medexp.evaluation.report.answers_results import result_answers
-from medexp.evaluation.report.checklist import Checklist, filled
+from medexp.evaluation.report.checklist import Answer, Checklist, Item, filled
 from medexp.evaluation.report.facts import Facts
 from medexp.evaluation.report.page import page
 from medexp.evaluation.report.topics import MISSING, said
@@ -67,5 +67,5 @@ def checklists_of(facts: Facts) -> tuple[Checklist, Checklist, Checklist]:
     )
 
 
-def _filled(items: Any, answers: Any, name: str, anchor: str, source: str) -> Checklist:
+def _filled(items: Sequence[Item], answers: Mapping[str, Answer], name: str, anchor: str, source: str) -> Checklist:
     return filled(items, answers, MISSING, name=name, anchor=anchor, source=source)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from evaluated import AUDIT, ENVIRONMENT, around, evaluated, sections
 
-from medexp.evaluation.evidence import Evidence, Resampling
+from medexp.evaluation.evidence import Corrupted, Evidence, Resampling
 from medexp.evaluation.report.cautions import cautions
 from medexp.evaluation.report.facts import Facts
 from medexp.evaluation.report.headline import headlines, sentences
@@ -23,7 +23,7 @@ SAYS: dict[Task, list[str]] = {
         "From a probability of 0.400 on it says pneumonia. It finds 94 of 100 (91 to 97) images of pneumonia",
         "clears 80 of 100 (77 to 83) of the others",
         "miss the observed frequencies by 0.030",
-        "no single answer for 15 of 100 test images",
+        "no sure answer for 15 of 100 test images",
         "It refuses 6 of 100 (4 to 8) images",
     ],
     "multiclass": ["which of 3 classes an image belongs to: basophil, eosinophil or erythro/blast", "right for "],
@@ -72,6 +72,9 @@ def test_of_other_data_the_summary_says_so(tmp_path: Path) -> None:
         ("refuse", "3 findings that nobody accepted", None, {"audit": {**AUDIT, "refused": 3, "findings": []}}),
         ("warn", "Accepted in the audit: 2 cases of duplicates across splits. Reason given: the official split.", None,
          {"audit": AUDIT}),
+        ("note", "The audit warns of border tells class", None,
+         {"audit": {**AUDIT, "findings": [{"kind": "border_tells_class", "severity": "warn", "summary": "It does.",
+                                           "instances": [{"id": "a", "accepted": None}]}]}}),
         ("warn", "Nobody looked for leaks", None, {"audit": None}),
         ("warn", "A small test set: 12 images of pneumonia",
          lambda e: replace(e, data={**e.data, "counts": {"test": {"normal": 300, "pneumonia": 12}}}), {}),
@@ -88,7 +91,10 @@ def test_of_other_data_the_summary_says_so(tmp_path: Path) -> None:
          lambda e: replace(e, calibration=replace(e.calibration, after=replace(e.calibration.after,
                                                                                slope=Estimate(0.7, 0.6, 0.8)))), {}),
         ("warn", "Coverage is not as chosen, beyond chance, for pneumonia",
-         lambda e: replace(e, abstention=replace(e.abstention, within={"normal": True, "pneumonia": False})), {}),
+         lambda e: replace(e, abstention=replace(e.abstention, within={"pneumonia": False, "all": False})), {}),
+        ("warn", "under noise of severity 2 of 5, AUC falls from 0.90 to 0.40 (0.37 to 0.43)",
+         lambda e: replace(e, robustness=replace(e.robustness,
+                                                 corrupted=(Corrupted("noise", 2, {"auc": around(0.4)}),))), {}),
         ("warn", "do not show what was learnt", lambda e: replace(e, saliency=replace(e.saliency, passed=False)), {}),
         ("note", "2 files differed", None,
          {"environment": {**ENVIRONMENT, "git_dirty": True, "git_changes": ["a", "b"]}}),
