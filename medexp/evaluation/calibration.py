@@ -12,7 +12,7 @@ from medexp.evaluation.evidence import CalibrationSection
 from medexp.evaluation.isotonic import IDENTITY, Knots, centred_isotonic
 from medexp.evaluation.logits import activated, logits_of, of_classes
 from medexp.evaluation.predictions import Predictions
-from medexp.evaluation.reliability import reliability
+from medexp.evaluation.reliability import reliabilities
 from medexp.evaluation.scaling import best_scales, best_temperature, platt
 from medexp.types import Calibration
 
@@ -89,7 +89,7 @@ def calibration_section(
     fitted: Calibration, *, before: Predictions, after: Predictions, resamples: int, confidence: float
 ) -> CalibrationSection:
     """Return how true probabilities of the test split were before and after calibration; the log says it in short."""
-    found = [reliability(each, resamples=resamples, confidence=confidence) for each in (before, after)]
+    found = reliabilities([before, after], resamples=resamples, confidence=confidence)
     logger.info(
         "calibration (%s): expected calibration error of %s %.4f before, %.4f after",
         fitted.method, after.split, found[0].ece.value, found[1].ece.value,

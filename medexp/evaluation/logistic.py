@@ -19,10 +19,8 @@ class Recalibration:
 
     def __init__(self, log_odds: np.ndarray, truth: np.ndarray) -> None:
         self._x, self._truth = log_odds, truth
-        one = np.ones((1, len(truth)))
-        self._line = self._fitted(np.array([0.0, 1.0]), one, free=True)
-        self._shift = self._fitted(np.array([0.0, 1.0]), one, free=False)
-        self._sums = [None if start is None else self._parts(start) for start in (self._line, self._shift)]
+        self._line = self._fitted(free=True)
+        self._shift = self._fitted(free=False)
 
     @property
     def slope(self) -> float:
@@ -34,21 +32,22 @@ class Recalibration:
         """With the slope held at 1; NaN where there is no finite one."""
         return float("nan") if self._shift is None else float(self._shift[0])
 
-    def of(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def columns(self) -> np.ndarray:
+        """What bootstrap samples are sums of, (n, 10): `of_sums` takes them."""
+        starts = (self._line, self._shift)
+        nothing = np.zeros((len(self._truth), 5))
+        return np.concatenate([nothing if start is None else self._parts(start) for start in starts], axis=1)
+
+    def of_sums(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return slope and intercept of weighted images, (samples,) each: one Newton step from those of the images.
 
         Args:
-            weights: of the images, `float64`, (samples, n).
+            sums: weights of the images times `columns`, (samples, 10).
         """
-        nothing = np.full(len(weights), np.nan)
-        line, shift = self._sums
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope = nothing if self._line is None or line is None else self._line[1] + _step(weights @ line)[1]
-            intercept = (
-                nothing
-                if self._shift is None or shift is None
-                else self._shift[0] + _step(weights @ shift, free=False)[0]
-            )
+            slope = self.slope + _step(sums[:, :5])[1]
+            intercept = self.intercept + _step(sums[:, 5:], free=False)[0]
         return slope, intercept
 
     def _parts(self, line: np.ndarray) -> np.ndarray:
@@ -58,12 +57,15 @@ class Recalibration:
         columns = [wrong, wrong * self._x, spread, spread * self._x, spread * self._x**2]
         return np.stack([column.sum(axis=1) for column in columns], axis=1)
 
-    def _fitted(self, line: np.ndarray, weights: np.ndarray, *, free: bool) -> np.ndarray | None:
-        """Newton's method, each step halved until the likelihood grows."""
+    def _fitted(self, *, free: bool) -> np.ndarray | None:
+        """Newton's method, each step halved until the likelihood grows; None where there is no finite best."""
+        line = np.array([0.0, 1.0])
         best = self._likelihood(line)
         for _ in range(_STEPS):
             with np.errstate(divide="ignore", invalid="ignore"):
-                step = np.array([float(part[0]) for part in _step(weights @ self._parts(line), free=free)])
+                step = np.array(
+                    [float(part[0]) for part in _step(self._parts(line).sum(axis=0, keepdims=True), free=free)]
+                )
             if not np.isfinite(step).all():
                 return None
             size = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from medexp.evaluation.logits import log_odds
 from medexp.evaluation.one_against_rest import questions
 from medexp.evaluation.predictions import Predictions
 from medexp.evaluation.share import Share
-from medexp.evaluation.weighted import WeightedMetrics
 from medexp.types import Estimate
 
 
@@ -27,7 +26,8 @@ def reliability(predictions: Predictions, *, resamples: int, confidence: float, 
 
     The expected calibration error is never negative, so that chance alone gives it a value: about the square root of
     bins / n for perfect probabilities. Bootstrap samples have it twice; the interval takes this off (it is the basic
-    bootstrap's), and so reaches 0 for probabilities that may be perfect.
+    bootstrap's). It begins at 0 where chance alone would give as much: what samples miss in each bin, less what the
+    split misses there.
 
     Slope and intercept are NaN where no finite ones are best: where the scores separate the two answers, or one of
     these does not occur. In bootstrap samples they are one Newton step from those of the split.
@@ -39,43 +39,80 @@ def reliability(predictions: Predictions, *, resamples: int, confidence: float, 
         confidence: of each interval.
         bins: of the diagram and of the error, equally many probabilities in each; equal probabilities stay together.
     """
-    asked = questions(predictions)
-    truth = np.stack([q.truth for q in asked], axis=1).astype(np.float64)
-    scores = np.stack([q.scores for q in asked], axis=1)
-    place = _bins(scores, bins)
-    rows = np.arange(len(scores))
-    each = np.zeros((2, len(scores), int(place.max()) + 1))  # of an image in a bin: probabilities, what they miss by
-    for column in range(scores.shape[1]):
-        each[0, rows, place[:, column]] += 1
-        each[1, rows, place[:, column]] += scores[:, column] - truth[:, column]
-    line = Recalibration(log_odds(scores), truth)
-    metrics = WeightedMetrics(
-        predictions, thresholds=dict.fromkeys(predictions.class_names, 0.0), only=("brier", "log_loss")
-    )
+    return reliabilities([predictions], resamples=resamples, confidence=confidence, bins=bins)[0]
 
-    def of(weights: np.ndarray) -> dict[str, np.ndarray]:
-        exact = weights.astype(np.float64)
-        count, missed = exact @ each[0], exact @ each[1]
-        slope, intercept = line.of(exact)
-        error = np.abs(missed).sum(axis=1) / count.sum(axis=1)
-        return {"ece": error, "slope": slope, "intercept": intercept, **metrics.values(weights)}
 
-    value = {name: float(found[0]) for name, found in of(np.ones((1, len(scores)))).items()}
-    value |= {"slope": line.slope, "intercept": line.intercept}
-    samples = _samples(predictions, resamples)
-    parts = [of(weights) for weights in samples]
-    drawn = {name: np.concatenate([part[name] for part in parts]) for name in value} if parts else {}
-    found = {name: _interval(value[name], drawn.get(name), confidence) for name in value}
-    if "ece" in drawn:
-        found["ece"] = _basic(value["ece"], drawn["ece"], confidence)
-    return Reliability(
-        ece=found["ece"],
-        slope=found["slope"],
-        intercept=found["intercept"],
-        brier=found["brier"],
-        log_loss=found["log_loss"],
-        bins=tuple(_of_bins(predictions, truth, scores, place, confidence=confidence if resamples else None)),
-    )
+def reliabilities(
+    many: Sequence[Predictions], *, resamples: int, confidence: float, bins: int = 10
+) -> tuple[Reliability, ...]:
+    """Return `reliability` of several predictions of the same images, by the same bootstrap samples."""
+    parts = [_Sums(predictions, bins) for predictions in many]
+    columns = np.concatenate([part.columns for part in parts], axis=1)
+    ends = np.cumsum([part.columns.shape[1] for part in parts])[:-1]
+    samples = resampling_weights(many[0].labels, many[0].groups, resamples=resamples, seed=0, stratify=False)
+    sums = [weights.astype(np.float64) @ columns for weights in samples]
+    drawn = np.split(np.concatenate(sums), ends, axis=1) if sums else [None] * len(parts)
+    return tuple(part.reliability(each, confidence=confidence) for part, each in zip(parts, drawn, strict=True))
+
+
+class _Sums:
+    """Columns that everything but the slope is a sum of, so that a bootstrap sample costs one product of matrices."""
+
+    def __init__(self, predictions: Predictions, bins: int) -> None:
+        asked = questions(predictions)
+        self._owners = np.arange(len(predictions.keys))
+        if predictions.groups is not None:
+            self._owners = np.unique(predictions.groups, return_inverse=True)[1]
+        self._truth = np.stack([q.truth for q in asked], axis=1).astype(np.float64)
+        self._scores = np.stack([q.scores for q in asked], axis=1)
+        self._place = _bins(self._scores, bins)
+        self._line = Recalibration(log_odds(self._scores), self._truth)
+        self._bins = int(self._place.max()) + 1
+        missed = self._scores - self._truth
+        rows, excess = np.arange(len(missed)), np.zeros((len(missed), self._bins))
+        for column in range(missed.shape[1]):
+            excess[rows, self._place[:, column]] += missed[:, column]
+        squares = (missed**2).mean(axis=1)
+        images = np.ones(len(missed))
+        self.columns = np.column_stack([images, squares, _log_losses(predictions), excess, self._line.columns])
+
+    def reliability(self, drawn: np.ndarray | None, *, confidence: float) -> Reliability:
+        """Return all of it; `drawn` is the sums of bootstrap samples, None: no intervals."""
+        value = {name: float(found[0]) for name, found in self._of(self.columns.sum(axis=0, keepdims=True)).items()}
+        value |= {"slope": self._line.slope, "intercept": self._line.intercept}
+        found = {name: Estimate(number, number, number) for name, number in value.items()}
+        if drawn is not None:
+            samples = self._of(drawn)
+            found = {name: _interval(value[name], samples[name], confidence) for name in value}
+            total = self.columns.sum(axis=0)
+            chance = np.abs(self._excess(drawn - drawn[:, :1] * total / total[0])).sum(axis=1) / self._truth.size
+            found["ece"] = _basic(found["ece"], chance=float(np.quantile(chance, confidence)))
+        return Reliability(**found, bins=tuple(self._of_bins(confidence if drawn is not None else None)))
+
+    def _of(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        images, excess = sums[:, 0], self._excess(sums)
+        slope, intercept = self._line.of_sums(sums[:, 3 + self._bins :])
+        return {
+            "ece": np.abs(excess).sum(axis=1) / (images * self._truth.shape[1]),
+            "slope": slope,
+            "intercept": intercept,
+            "brier": sums[:, 1] / images,
+            "log_loss": sums[:, 2] / images,
+        }
+
+    def _excess(self, sums: np.ndarray) -> np.ndarray:
+        """By how much what was said exceeds what came true, in each bin."""
+        return sums[:, 3 : 3 + self._bins]
+
+    def _of_bins(self, confidence: float | None) -> Iterator[ReliabilityBin]:
+        owner = np.broadcast_to(self._owners[:, np.newaxis], self._truth.shape)
+        for number in range(self._bins):
+            inside = self._place == number
+            share = Share.of(self._truth[inside], owner[inside])
+            found = Estimate(share.value, share.value, share.value)
+            if confidence is not None:
+                found = share.estimate(confidence=confidence)
+            yield ReliabilityBin(int(inside.sum()), float(self._scores[inside].mean()), found)
 
 
 def draw_reliability(section: CalibrationSection, path: Path) -> None:
@@ -118,8 +155,14 @@ def draw_reliability(section: CalibrationSection, path: Path) -> None:
     save(figure, path)
 
 
-def _samples(predictions: Predictions, resamples: int) -> Iterator[np.ndarray]:
-    return resampling_weights(predictions.labels, predictions.groups, resamples=resamples, seed=0, stratify=False)
+def _log_losses(predictions: Predictions) -> np.ndarray:
+    """Of each image: minus the logarithm of the probability of what is true; multi-label: mean over the classes."""
+    exact, labels = predictions.probabilities.astype(np.float64), predictions.labels
+    if predictions.task == "multilabel":
+        true = np.where(labels == 1, exact, 1 - exact)
+    else:
+        true = np.take_along_axis(exact, labels[:, np.newaxis], axis=1) / exact.sum(axis=1, keepdims=True)
+    return np.asarray(-np.log(true.clip(np.finfo(np.float64).eps)).mean(axis=1))
 
 
 def _bins(scores: np.ndarray, bins: int) -> np.ndarray:
@@ -129,30 +172,15 @@ def _bins(scores: np.ndarray, bins: int) -> np.ndarray:
     return np.asarray(np.unique(place, return_inverse=True)[1].reshape(scores.shape))
 
 
-def _of_bins(
-    predictions: Predictions, truth: np.ndarray, scores: np.ndarray, place: np.ndarray, *, confidence: float | None
-) -> Iterator[ReliabilityBin]:
-    """Bins from the lowest probability on; `confidence` None: no intervals."""
-    groups = (
-        np.arange(len(scores)) if predictions.groups is None else np.unique(predictions.groups, return_inverse=True)[1]
-    )
-    owner = np.broadcast_to(groups[:, np.newaxis], scores.shape)
-    for number in range(int(place.max()) + 1):
-        inside = place == number
-        share = Share.of(truth[inside], owner[inside])
-        found = Estimate(share.value, share.value, share.value)
-        if confidence is not None:
-            found = share.estimate(confidence=confidence)
-        yield ReliabilityBin(int(inside.sum()), float(scores[inside].mean()), found)
-
-
-def _interval(value: float, drawn: np.ndarray | None, confidence: float) -> Estimate:
-    if drawn is None or not np.isfinite(value):
+def _interval(value: float, drawn: np.ndarray, confidence: float) -> Estimate:
+    if not np.isfinite(value):
         return Estimate(value, value, value)
     low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, min(float(low), value), max(float(high), value))
 
 
-def _basic(value: float, drawn: np.ndarray, confidence: float) -> Estimate:
-    found = _interval(value, drawn, confidence)
-    return Estimate(value, max(0.0, 2 * value - found.high), max(value, 2 * value - found.low))
+def _basic(found: Estimate, *, chance: float) -> Estimate:
+    """The basic bootstrap's (Davison and Hinkley, 1997, section 5.2); from 0 on where chance alone explains it."""
+    value = found.value
+    low = 0.0 if value <= chance else max(0.0, 2 * value - found.high)
+    return Estimate(value, low, max(value, 2 * value - found.low))
