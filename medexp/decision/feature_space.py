@@ -23,7 +23,8 @@ class FeatureSpace:
     - its squared Mahalanobis distance from the mean: within the leading directions, and in what lies outside them
       (Lee et al., NeurIPS 2018; the residual as in ViM, Wang et al., CVPR 2022);
     - its local outlier factor: how much sparser the training images are around it than around its nearest ones
-      (Breunig et al., SIGMOD 2000).
+      (Breunig et al., SIGMOD 2000). Of a distance, what lies outside the leading directions is taken to be at right
+      angles to that of the other image.
 
     The score is the mean of both logarithms, each less the median of validation and divided by how far the 95th
     percentile lies above it: half of the validation images are below about 0, and one in twenty is above about 1.
@@ -33,7 +34,8 @@ class FeatureSpace:
         directions: orthonormal rows, (k, d).
         deviations: of the features along these, (k,).
         residual: root mean square of each of the directions outside; they count as one spread.
-        references: training images, less the mean, (r, d).
+        references: training images along these directions, (r, k).
+        outsides: squared lengths of what lies outside, (r,).
         reaches: distance of each from its `neighbours`-th nearest, (r,).
         densities: local reachability density of each, (r,).
         neighbours: that the outlier factor looks at.
@@ -48,6 +50,7 @@ class FeatureSpace:
     deviations: np.ndarray
     residual: float
     references: np.ndarray
+    outsides: np.ndarray
     reaches: np.ndarray
     densities: np.ndarray
     neighbours: int
@@ -70,9 +73,9 @@ class FeatureSpace:
         return np.asarray(~(self.scores(features) <= self.threshold))
 
     def write(self, path: Path) -> None:
-        """Write an `.npz` file; references with half precision, which `fit_feature_space` has rounded them to."""
+        """Write an `.npz` file."""
         arrays: dict[str, Any] = {name: np.asarray(value) for name, value in vars(self).items()}
-        np.savez_compressed(path, **{**arrays, "references": arrays["references"].astype(np.float16)})
+        np.savez_compressed(path, **arrays)
 
     @classmethod
     def read(cls, path: Path) -> FeatureSpace:
@@ -80,21 +83,19 @@ class FeatureSpace:
         with np.load(path, allow_pickle=False) as arrays:
             found: dict[str, Any] = {name: arrays[name] for name in cls.__dataclass_fields__}
         values: dict[str, Any] = {name: value if value.ndim else value.item() for name, value in found.items()}
-        return cls(**{**values, "references": values["references"].astype(np.float32)})
+        return cls(**values)
 
     def _distances(self, features: np.ndarray) -> np.ndarray:
-        centred = on_sphere(features) - self.mean
-        along = centred @ self.directions.T
-        outside = np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0.0)
+        along, outside = split_along(on_sphere(features) - self.mean, self.directions)
         mahalanobis = ((along / self.deviations) ** 2).sum(axis=1) + outside / self.residual**2
-        factor = self._outlier_factor(centred.astype(np.float32))
+        factor = self._outlier_factor(along, outside)
         return np.asarray(np.log(np.maximum(np.stack([mahalanobis, factor], axis=1), _TINY)))
 
-    def _outlier_factor(self, centred: np.ndarray) -> np.ndarray:
-        distances = euclidean(centred, self.references)
+    def _outlier_factor(self, along: np.ndarray, outside: np.ndarray) -> np.ndarray:
+        distances = pairwise(along, outside, self.references, self.outsides)
         nearest = np.argpartition(distances, self.neighbours - 1, axis=1)[:, : self.neighbours]
         reach = np.maximum(np.take_along_axis(distances, nearest, axis=1), self.reaches[nearest])
-        return np.asarray(self.densities[nearest].mean(axis=1) * reach.mean(axis=1), np.float64)
+        return np.asarray(self.densities[nearest].mean(axis=1) * reach.mean(axis=1))
 
 
 def on_sphere(features: np.ndarray) -> np.ndarray:
@@ -105,7 +106,13 @@ def on_sphere(features: np.ndarray) -> np.ndarray:
         return np.asarray(roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), _TINY))
 
 
-def euclidean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return distances (n, m) of rows (n, d) from rows (m, d)."""
-    squares = (a**2).sum(axis=1)[:, np.newaxis] + (b**2).sum(axis=1) - 2 * (a @ b.T)
-    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+def split_along(centred: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows (n, d) along orthonormal directions (k, d), (n, k), and the squared lengths of the rest, (n,)."""
+    along = centred @ directions.T
+    return along, np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0.0)
+
+
+def pairwise(along: np.ndarray, outside: np.ndarray, others: np.ndarray, others_outside: np.ndarray) -> np.ndarray:
+    """Return distances (n, m) of n images from m others, each as `split_along` returns it."""
+    left, right = (along**2).sum(axis=1) + outside, (others**2).sum(axis=1) + others_outside
+    return np.asarray(np.sqrt(np.maximum(left[:, np.newaxis] + right - 2 * (along @ others.T), 0.0)))

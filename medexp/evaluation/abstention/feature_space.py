@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from medexp.decision.feature_space import FeatureSpace, euclidean, on_sphere
+from medexp.decision.feature_space import FeatureSpace, on_sphere, pairwise, split_along
 
 logger = logging.getLogger(__name__)
 SHARE = 0.99  # of the variance that the leading directions hold
-MOST = 256  # directions
+MOST = 128  # directions
 NEIGHBOURS = 20
 _USUAL = 0.95  # the quantile of validation that a score of 1 stands for
 _EXACT = 1e-9
@@ -34,11 +34,11 @@ def fit_feature_space(features_train: np.ndarray, features_val: np.ndarray, *, f
     mean = train.mean(axis=0)
     centred = train - mean
     directions, deviations, residual = _spread(centred)
-    references = centred.astype(np.float16).astype(np.float32)
+    references, outsides = split_along(centred, directions)
     neighbours = max(1, min(NEIGHBOURS, len(references) - 1))
-    reaches, densities = _densities(references, neighbours=neighbours)
+    reaches, densities = _densities(pairwise(references, outsides, references, outsides), neighbours=neighbours)
     unscaled = FeatureSpace(
-        mean, directions, deviations, residual, references, reaches, densities, neighbours,
+        mean, directions, deviations, residual, references, outsides, reaches, densities, neighbours,
         centres=np.zeros(2), spreads=np.ones(2), threshold=math.inf, false_refusal=false_refusal,
     )  # fmt: skip
     found = unscaled.distances(features_val)
@@ -54,23 +54,24 @@ def _spread(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
     A direction needs five images: along more of them than that, training images have no spread of their own.
     """
+    from sklearn.decomposition import PCA
+
     images, size = centred.shape
-    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    variances = singular**2 / max(images - 1, 1)
-    total = float(variances.sum())
-    enough = int(np.searchsorted(np.cumsum(variances), SHARE * total)) + 1
-    k = max(1, min(enough, MOST, images // 5))
-    outside = float(variances[k:].sum()) / max(size - k, 1)
-    least = max(1e-6 * total / size, 1e-12)  # of features that are all alike
-    return directions[:k], np.sqrt(np.maximum(variances[:k], least)), math.sqrt(max(outside, least))
+    with np.errstate(invalid="ignore", divide="ignore"):  # of one image, or of images that are all alike
+        found = PCA(max(1, min(MOST, images // 5, size)), random_state=0).fit(centred)
+    variances = np.nan_to_num(found.explained_variance_)
+    total = float((centred**2).sum()) / max(images - 1, 1)
+    k = min(int(np.searchsorted(np.cumsum(variances), SHARE * total)) + 1, len(variances))
+    outside = max(total - float(variances[:k].sum()), 0.0) / max(size - k, 1)
+    least = max(1e-6 * total / size, 1e-12)
+    return found.components_[:k], np.sqrt(np.maximum(variances[:k], least)), math.sqrt(max(outside, least))
 
 
-def _densities(references: np.ndarray, *, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distance of each reference from its `neighbours`-th nearest, and its local reachability density."""
-    distances = euclidean(references, references)
-    np.fill_diagonal(distances, np.inf)
-    if len(references) == 1:
-        distances[:] = 0
+def _densities(distances: np.ndarray, *, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """From distances (r, r): of each its distance from its `neighbours`-th nearest, and its reachability density."""
+    distances = distances.copy()
+    if len(distances) > 1:
+        np.fill_diagonal(distances, np.inf)
     nearest = np.argpartition(distances, neighbours - 1, axis=1)[:, :neighbours]
     near = np.take_along_axis(distances, nearest, axis=1)
     reaches = near.max(axis=1)

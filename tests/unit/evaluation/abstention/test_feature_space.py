@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import spearmanr
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.neighbors import LocalOutlierFactor
 
@@ -27,18 +29,37 @@ def fitted(images: int = 600, **options: float) -> FeatureSpace:
     return fit_feature_space(features(rng, images), features(rng, 400), **{"false_refusal": 0.05, **options})
 
 
-def test_both_distances_are_those_of_scikit_learn() -> None:
+def parts(space: FeatureSpace, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Along the directions, and the square of what is outside."""
+    centred = on_sphere(some) - space.mean
+    along = centred @ space.directions.T
+    return along, ((centred - along @ space.directions) ** 2).sum(axis=1)
+
+
+def test_the_distance_from_the_mean_is_that_of_scikit_learn_with_what_lies_outside() -> None:
     rng = np.random.default_rng(0)
     train, other = features(rng, 600), rng.random((50, SIZE)) * 2
     space = fit_feature_space(train, features(rng, 400), false_refusal=0.05)
-    found = np.exp(space.distances(other))
-    factor = LocalOutlierFactor(NEIGHBOURS, novelty=True).fit(on_sphere(train))
-    assert found[:, 1] == pytest.approx(-factor.score_samples(on_sphere(other)), rel=0.01)  # references are rounded
-    along = (on_sphere(other) - space.mean) @ space.directions.T
-    spread = EmpiricalCovariance().fit((on_sphere(train) - space.mean) @ space.directions.T)
-    outside = ((on_sphere(other) - space.mean - along @ space.directions) ** 2).sum(axis=1) / space.residual**2
-    assert found[:, 0] == pytest.approx(spread.mahalanobis(along) * (599 / 600) + outside, rel=1e-6)
     assert 1 <= len(space.directions) < SIZE
+    along, outside = parts(space, other)
+    spread = EmpiricalCovariance().fit(parts(space, train)[0])
+    expected = spread.mahalanobis(along) * (599 / 600) + outside / space.residual**2
+    assert np.exp(space.distances(other)[:, 0]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_outlier_factor_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    train, other = features(rng, 600), rng.random((50, SIZE)) * 2
+    space = fit_feature_space(train, features(rng, 400), false_refusal=0.05)
+    (along, outside), (others, others_outside) = parts(space, train), parts(space, other)
+    near = np.sqrt(cdist(along, along) ** 2 + outside[:, np.newaxis] + outside)
+    np.fill_diagonal(near, 0)
+    far = np.sqrt(cdist(others, along) ** 2 + others_outside[:, np.newaxis] + outside)
+    factor = LocalOutlierFactor(NEIGHBOURS, novelty=True, metric="precomputed").fit(near)
+    found = np.exp(space.distances(other)[:, 1])
+    assert found == pytest.approx(-factor.score_samples(far), rel=1e-6)
+    exact = LocalOutlierFactor(NEIGHBOURS, novelty=True).fit(on_sphere(train)).score_samples(on_sphere(other))
+    assert spearmanr(found, -exact).statistic > 0.97  # right angles or not: hardly anybody changes places
 
 
 def test_features_count_by_their_direction() -> None:
@@ -80,9 +101,9 @@ def test_the_scores_of_validation_have_the_scale_that_is_told() -> None:
     rng = np.random.default_rng(0)
     train, val = features(rng, 600), features(rng, 400)
     space = fit_feature_space(train, val, false_refusal=0.05)
-    parts = (space.distances(val) - space.centres) / space.spreads
-    assert np.median(parts, axis=0) == pytest.approx([0, 0], abs=1e-9)
-    assert np.quantile(parts, 0.95, axis=0) == pytest.approx([1, 1])
+    scaled = (space.distances(val) - space.centres) / space.spreads
+    assert np.median(scaled, axis=0) == pytest.approx([0, 0], abs=1e-9)
+    assert np.quantile(scaled, 0.95, axis=0) == pytest.approx([1, 1])
     assert np.median(space.scores(val)) == pytest.approx(0, abs=0.2)
 
 
