@@ -15,6 +15,7 @@ from medexp.evaluation.evidence import Metrics, Subgroup, SubgroupSection
 from medexp.evaluation.intervals import metric_estimates
 from medexp.evaluation.predictions import Predictions
 from medexp.evaluation.subgroup_columns import MISSING, Unfit, parts_of_column
+from medexp.evaluation.weighted import WeightedMetrics
 from medexp.figure import COLOURS, FAINT, INK, finish, save
 from medexp.types import Mode
 
@@ -59,8 +60,9 @@ def subgroup_section(
         return {name: estimate for name, estimate in found.items() if "/" not in name}
 
     every = estimates(predictions)
-    if metric not in every:
-        raise DataError(f"There is no such metric of subgroups. Received: {metric!r}. There is: {', '.join(every)}")
+    there = [name for name in WeightedMetrics(predictions, thresholds=thresholds).value() if "/" not in name]
+    if metric not in there:
+        raise DataError(f"There is no such metric of subgroups. Received: {metric!r}. There is: {', '.join(there)}")
     found: list[Subgroup] = []
     left_out: dict[str, str] = {}
     for name in chosen:
@@ -75,7 +77,7 @@ def subgroup_section(
             part = _only(predictions, images)
             groups = None if part.groups is None else len(set(part.groups))
             found.append(Subgroup(name, value, count, groups, estimates(part)))
-    return SubgroupSection(metric, smallest, tuple(found), _worst(found, metric, mode), left_out, every[metric])
+    return SubgroupSection(metric, smallest, tuple(found), _worst(found, metric, mode), left_out, every.get(metric))
 
 
 def draw_subgroups(section: SubgroupSection, path: Path) -> None:

@@ -107,6 +107,15 @@ def test_a_metric_that_is_not_there_is_a_data_error() -> None:
         section(metric="subset_accuracy")
 
 
+def test_a_split_that_tells_no_auc_has_no_worst_subgroup(tmp_path: Path) -> None:
+    found = section(replace(PREDICTIONS, labels=np.ones(N, int)), columns=["site"])
+    assert found is not None
+    assert found.worst is found.overall is None
+    assert "sensitivity" in found.subgroups[0].metrics
+    draw_subgroups(found, tmp_path / "none.png")
+    assert (tmp_path / "none.png").is_file()
+
+
 def test_subgroups_of_several_classes_keep_no_metric_of_one_class() -> None:
     labels = np.arange(N) % 3
     rows = RNG.dirichlet(np.ones(3), N)
