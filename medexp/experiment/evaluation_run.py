@@ -110,7 +110,7 @@ def _run(
         selected = {name: v for name, v in trained.metrics.items() if name.startswith("val_")}
         run.log_metrics({f"best_{name}": value for name, value in selected.items()}, step=0)
     tested = test_and_export(config, network, data, execution, origin=origin)
-    kept = {name: value for name, value in trained.metrics.items() if not name.startswith("test_")} if own else {}
+    kept = {name: value for name, value in trained.metrics.items() if not name.startswith("test_")}
     result = replace(
         trained,
         run_id=run.id,

@@ -133,7 +133,7 @@ def test_a_number_stands_beside_its_interval(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_aim_of_the_operating_point_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    text = " ".join(summary("binary", {"threshold": 0.5}, capsys, aim="cost=10").split())
+    text = " ".join(summary("binary", {"threshold": 0.5, "test_auc": 0.5}, capsys, aim="cost=10").split())
     assert "validation split (cost=10)." in text
 
 
