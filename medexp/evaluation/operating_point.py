@@ -32,8 +32,8 @@ def choose_operating_point(predictions: Predictions, *, aim: str, resamples: int
 
     A threshold lies halfway between the lowest score called positive and the highest called negative, so that a score
     moved by rounding keeps its side; it has double precision, for halfway between neighbouring `float32` there is no
-    `float32`. A point that calls every image positive, or not as many right as were asked for, does not meet an aim;
-    the log says so.
+    `float32`. A sensitivity that only calling every image positive has, and a specificity that only calling none
+    positive has, is not met; the log says so.
 
     The thresholds are the best for these very images, and so do better on them than on others. The achieved numbers are
     those of these images, as counted. Their intervals are for other images: about the number less what the bootstrap
@@ -105,7 +105,7 @@ def _choice(predictions: Predictions, question: Question, aim: Aim) -> _Choice:
 
 
 def _untold(predictions: Predictions, question: Question) -> _Choice:
-    """A class that all images have, or none: every image is called what it is, with as much room to the other side."""
+    """A class that all images have, or none: all are called what they are, by a threshold halfway to the end."""
     every = bool(question.truth.all())
     if predictions.task == "binary":
         missing, there = ("negative", "positive") if every else ("positive", "negative")

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
+from medexp.evaluation.evidence import Metrics
+from medexp.evaluation.metric_keys import metric_keys
 from medexp.evaluation.one_against_rest import Question, questions
 from medexp.evaluation.predictions import Predictions
 from medexp.figure import COLOURS, FAINT, INK, WIDTH, finish, save
@@ -34,8 +36,19 @@ def draw_curves(history: Sequence[Mapping[str, float]], best_epoch: int, path: P
     save(figure, path)
 
 
-def draw_roc(predictions: Predictions, thresholds: Mapping[str, float], path: Path) -> None:
-    """Draw the ROC curve of each question of the task (`questions`), the operating points marked."""
+def draw_roc(
+    predictions: Predictions, thresholds: Mapping[str, float], path: Path, *, achieved: Metrics | None = None
+) -> None:
+    """Draw the ROC curve of each question of the task (`questions`), the operating points marked.
+
+    Args:
+        predictions: of one split.
+        thresholds: by class name.
+        path: of the PNG.
+        achieved: `sensitivity` and `specificity` of these at `thresholds`, as `OperatingSection.test` holds them: their
+            intervals are drawn about the points.
+    """
+    keys, alone = metric_keys(predictions.class_names), predictions.task == "binary"
     asked = questions(predictions)
     figure, axes = _canvas(asked)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
@@ -50,6 +63,8 @@ def draw_roc(predictions: Predictions, thresholds: Mapping[str, float], path: Pa
         if question.name in thresholds:
             called = question.scores >= thresholds[question.name]
             point = called[question.truth == 0].mean(), called[question.truth == 1].mean()
+            if achieved is not None:
+                _cross(axes, achieved, style, suffix="" if alone else f"/{keys[question.name]}")
             _mark(axes, point, thresholds[question.name], style, alone=len(asked) == 1)
     _square(axes)
     outside = len(asked) > _INSIDE
@@ -99,6 +114,15 @@ def _mark(axes: Axes, point: tuple[float, float], threshold: float, style: Mappi
     """An operating point: named where there is one curve, in the colour of its curve where there are more."""
     colour, label = (INK, f"threshold {threshold:.3f}") if alone else (style["color"], None)
     axes.plot(*point, "o", color=colour, markersize=7 if alone else 5, label=label)
+
+
+def _cross(axes: Axes, achieved: Metrics, style: Mapping[str, Any], *, suffix: str) -> None:
+    """The intervals of an operating point."""
+    sensitivity, specificity = (achieved[f"{name}{suffix}"] for name in ("sensitivity", "specificity"))
+    x, y = 1 - specificity.value, sensitivity.value
+    lines = {"color": style["color"], "linewidth": 1.2, "solid_capstyle": "butt"}
+    axes.plot([1 - specificity.high, 1 - specificity.low], [y, y], **lines)
+    axes.plot([x, x], [sensitivity.low, sensitivity.high], **lines)
 
 
 def _say_undefined(axes: Axes, question: Question) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from medexp.evaluation import plots
 from medexp.evaluation.confusion import draw_confusion
+from medexp.evaluation.intervals import metric_estimates
 from medexp.evaluation.predictions import Predictions
 from medexp.types import Task
 
@@ -91,6 +92,16 @@ def test_the_operating_point_is_marked(tmp_path: Path) -> None:
         for threshold in (0.2, 0.8)
     )
     assert (low != high).any()
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_an_operating_point_has_its_intervals_about_it(task: Task, tmp_path: Path) -> None:
+    shown, at = (predictions(0), AT) if task == "binary" else (findings(0), EACH)
+    plain, crossed = (tmp_path / name for name in ("plain.png", "crossed.png"))
+    achieved = metric_estimates(shown, thresholds=at, resamples=20, confidence=0.95)
+    without = drawn(partial(plots.draw_roc, shown, at), plain)
+    about = drawn(partial(plots.draw_roc, shown, at, achieved=achieved), crossed)
+    assert 20 < (without != about).any(axis=2).sum() < 20_000
 
 
 def test_a_training_of_one_epoch_is_drawn(tmp_path: Path) -> None:
