@@ -75,6 +75,7 @@ class Prediction(BaseModel):
     thresholds: dict[str, float] = Field(examples=[{"nodule": 0.41}], description=THRESHOLDS)
     possible: list[str] = Field(examples=[["nodule"]], description=_POSSIBLE)
     undecided: list[str] = Field(examples=[[]], description=_UNDECIDED)
+    coverage: float = Field(examples=[0.9], description="How often, of each class, `possible` holds it.")
     refused: bool = Field(
         description="Whether the image is unlike those that the model has learnt from: do not use the answer."
     )
@@ -101,6 +102,7 @@ class Prediction(BaseModel):
             thresholds=dict(passport.thresholds),
             possible=list(result.possible),
             undecided=list(result.undecided),
+            coverage=passport.conformal.coverage,
             refused=result.strange,
             strangeness=finite(result.strangeness),
             strangeness_limit=passport.strangeness.threshold,

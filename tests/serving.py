@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from support import ROOT, wait_until
 
-from medexp.registry.bundle import read_passport, write_passport
+from medexp.registry.passport import read_passport, write_passport
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,13 @@ def bomb() -> bytes:
     """100 megapixels in a small file."""
     Image.new("1", (10_000, 10_000)).save(buffer := io.BytesIO(), "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def in_a_process(code: str, *arguments: str) -> None:
+    """Run Python code that knows the helpers of tests: TensorFlow stays out of the process of the tests."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    run = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, env=environment, capture_output=True)
+    assert run.returncode == 0, run.stderr.decode(errors="replace")
 
 
 def variant(bundle: Path, folder: Path, **changes: Any) -> Path:

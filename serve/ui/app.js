@@ -138,6 +138,21 @@ function reason({ task, classes, label, labels, positive, threshold }) {
   return `The probability of ${positive} ${label === positive ? "reaches" : "stays below"} the model's threshold.`;
 }
 
+const list = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`);
+
+// How sure the answer is, by the set of classes that cannot be ruled out; nothing where it must not be used.
+function sureness({ task, possible, undecided, coverage, refused }) {
+  if (refused) return "";
+  const often = `The true class is among those that are possible in at least ${Math.round(100 * coverage)} % of cases.`;
+  if (task === "multilabel") {
+    if (undecided.length === 0) return "Sure of every class.";
+    return `Not sure: ${undecided.join(", ")} can be neither confirmed nor ruled out. Have a person look.`;
+  }
+  if (undecided.length === 0) return "Sure: no other class is possible.";
+  if (possible.length === 0) return "Not sure: none of the classes is plausible. Have a person look.";
+  return `Not sure: it may be ${list(undecided)}. Have a person look. ${often}`;
+}
+
 // What was found comes first, then the more probable; grades stay in their order.
 function ordered({ task, classes, labels, probabilities }) {
   if (task === "ordinal") return classes;
@@ -148,6 +163,11 @@ function showAnswer(answer) {
   $("label").textContent = found(answer);
   $("label").classList.toggle("several", answer.labels.length > 2);
   $("decision").textContent = reason(answer);
+  $("refused").hidden = !answer.refused;
+  $("result").classList.toggle("strange", answer.refused);
+  $("sure").textContent = sureness(answer);
+  $("sure").classList.toggle("unsure", answer.undecided.length > 0);
+  $("sure").hidden = answer.refused;
   $("probabilities").classList.toggle("many", answer.classes.length > 4);
   $("probabilities").replaceChildren(...ordered(answer).map((name) => probabilityRow(name, answer)));
   $("request").textContent = `request ${answer.request_id}`;
@@ -194,7 +214,8 @@ async function classify(file) {
     if (mine !== latest) return;
     showAnswer(answer);
     const sure = answer.label === null ? "" : `, ${percent(answer.probabilities[answer.label])}`;
-    say("ready", "Classified", `: ${found(answer)}${sure}`);
+    const strange = answer.refused ? $("refused").textContent : sureness(answer);
+    say("ready", "Classified", `: ${found(answer)}${sure}. ${strange}`);
     await showModelOf(answer.model);
   } catch (error) {
     if (mine !== latest) return;

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Registry, Service, serving
-from support import ROOT
+from serving import Registry, Service, in_a_process, serving
 
 EXPORT = """
 import sys
 from pathlib import Path
-import keras, numpy as np
-from medexp.registry.export import export_bundle
-from medexp.types import DataSpec, InputSpec
-keras.utils.set_random_seed(3)
-image = keras.Input((16, 16, 1))
-hidden = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
-model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(hidden))
-data = DataSpec("phantom", "binary", ("clear", "nodule"), InputSpec(16, 16, 1), {}, "d1", "test", synthetic=True)
-export_bundle(
-    model, Path(sys.argv[1]), run_id="a" * 32, name="tiny", data=data, thresholds={"nodule": 0.5},
-    metrics={"test_auc": 0.75, "broken": float("nan")}, native_log=Path(sys.argv[1] + ".log"),
-    check_on=np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), np.uint8),
-)
+from bundles import export_tiny
+export_tiny(Path(sys.argv[1]))
 """
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "model" / "bundle"
-    path.parent.mkdir()
-    subprocess.run([sys.executable, "-c", EXPORT, str(path)], cwd=ROOT, check=True, capture_output=True)
-    (path.parent.parent / "model" / "bundle.log").unlink(missing_ok=True)
+    in_a_process(EXPORT, str(path))
     return path
 
 

@@ -131,7 +131,14 @@ def test_the_model_is_described(service: Service) -> None:
         "percentiles": None,
         "frame": None,
     }
-    assert facts["metrics"] == {"test_auc": 0.75}
+    assert facts["metrics"] == {"auc": 0.75}
+    assert facts["intervals"] == {"auc": {"value": 0.75, "low": 0.7, "high": 0.8}}
+    assert facts["operating_point"] == {"aim": "youden", "met": True, "sensitivity": {}, "specificity": {}}
+    assert (facts["calibration"], facts["coverage"], facts["false_refusal"]) == ("none", 0.9, 0.05)
+    assert (facts["intended_use"], facts["not_for"]) == (None, None)
+    (engine,) = facts["engines"]
+    assert (engine["kind"], engine["agrees"], engine["why_not"]) == ("litert", True, None)
+    assert engine["milliseconds"].keys() == {"1", "8"}
     assert facts["data"] == {"name": "phantom", "digest": "d1", "synthetic": True}
     assert facts["engine"] == "litert"
     assert facts["accepts"]["max_bytes"] == 300_000

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,32 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Registry, Service, png, serving
-from support import ROOT, wait_until
+from serving import Registry, Service, in_a_process, png, serving
+from support import wait_until
 
 from medexp.registry.bundle import Bundle
 
 EXPORT = """
 import json, sys
 from pathlib import Path
-import keras, numpy as np
-from medexp.models.class_probabilities import class_probabilities
-from medexp.models.simple_cnn import simple_cnn
-from medexp.registry.export import export_bundle
-from medexp.types import DataSpec, InputSpec
+from bundles import export, network, spec, with_thresholds
 for task, names, thresholds in json.loads(sys.argv[2]):
+    data = spec(task, class_names=names)
     path = Path(sys.argv[1]) / task / "model" / "bundle"
-    path.parent.mkdir(parents=True)
-    keras.utils.set_random_seed(6)
-    data = DataSpec("phantom", task, tuple(names), InputSpec(16, 16, 1), {}, "d1", "test", synthetic=True)
-    network = simple_cnn(data, filters=[8])
-    last = network.get_layer("conditional" if task == "ordinal" else "probabilities")
-    last.set_weights([np.random.default_rng(6).normal(size=weights.shape, scale=2) for weights in last.get_weights()])
-    export_bundle(
-        class_probabilities(network, task=task), path, run_id="e" * 32, name="simple_cnn", data=data,
-        thresholds=thresholds, metrics={"test_auc": 0.75}, native_log=Path(sys.argv[1]) / "export.log",
-        check_on=np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), np.uint8),
-    )
+    export(path, network(data), data, operating_point=with_thresholds(thresholds))
 """
 FINDINGS = [
     "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax",
@@ -52,7 +37,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("exported")
     thresholds = {name: 0.2 + 0.05 * i for i, name in enumerate(FINDINGS)}
     wanted = json.dumps([("multilabel", FINDINGS, thresholds), ("ordinal", GRADES, {})])
-    subprocess.run([sys.executable, "-c", EXPORT, str(folder), wanted], cwd=ROOT, check=True, capture_output=True)
+    in_a_process(EXPORT, str(folder), wanted)
     return {task: folder / task / "model" / "bundle" for task in ("multilabel", "ordinal")}
 
 
@@ -146,7 +131,7 @@ def test_the_page_shows_findings_and_the_threshold_of_each(
     found = answer["labels"]
     assert text(browser, "label") == ", ".join(found)
     assert text(browser, "decision") == f"{len(found)} of 14 classes reach their own thresholds."
-    assert text(browser, "spoken") == f": {', '.join(found)}"
+    assert text(browser, "spoken").startswith(f": {', '.join(found)}. ")
     by = answer["probabilities"].__getitem__
     order = [*sorted(found, key=by, reverse=True), *sorted(set(FINDINGS) - set(found), key=by, reverse=True)]
     assert rows(browser) == [
