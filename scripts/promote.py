@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from medexp.config.door import run, user_errors
 from medexp.config.register import CONF, register
+from medexp.config.run_argument import expand_promotion
 
 register()
 
@@ -24,4 +25,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, CONF, "promote")
+    run(main, CONF, "promote", expand=expand_promotion)

@@ -105,6 +105,16 @@ def expand_compared(arguments: Sequence[str]) -> list[str]:
     return [_as_compared(item, alone) if item in overrides else item for item in arguments]
 
 
+def expand_promotion(arguments: Sequence[str]) -> list[str]:
+    """Return the command line of `scripts/promote.py` with ids and the reason quoted: a reason may have commas."""
+    overrides, _ = _parsed(arguments)
+    quoted = [item for item in overrides if _key(item) in ("run", "sweep", "reason")]
+    return [
+        f"{_key(item)}={_quoted(_value(item))}" if item in quoted and _value(item).lower() not in _NOTHING else item
+        for item in arguments
+    ]
+
+
 def _as_compared(item: str, alone: Sequence[str]) -> str:
     key = "sweep" if item in alone else _key(item)
     value = item if item in alone else _value(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,9 +76,16 @@ class Promotion:
             return self._lineage.of_run(run_id)
 
     def model_of(self, version: str) -> str:
-        """The id of the logged model that a version stands for."""
+        """The id of the logged model that a version stands for (RegistryError: medexp has not registered it)."""
         with store_errors(self._uri):
-            return str(self._lineage.version(version).model_id)
+            source = str(self._lineage.version(version).source)
+        found = re.fullmatch(r"models:/(m-[0-9a-zA-Z]+)", source)
+        if found is None:
+            raise RegistryError(
+                f"The version was not registered by medexp. Received: {self._name} version {version} with source "
+                f"{source}. Promote another: python scripts/promote.py run=<run id>"
+            )
+        return found[1]
 
     def unfinished(self) -> tuple[Begun, ...]:
         """Decisions that were interrupted."""
