@@ -87,6 +87,7 @@ benchmark: $(STAMP)  ## measure what docs/benchmarks.md claims
 	$(BIN)/python scripts/benchmark.py train
 	$(BIN)/python scripts/benchmark.py input
 	$(BIN)/python scripts/benchmark.py sweep --repeats 1
+	$(BIN)/python scripts/benchmark.py engine --repeats 3
 	$(BIN)/python scripts/benchmark.py evaluation --repeats 3
 
 LOCK = --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --quiet --output-file

@@ -5,6 +5,7 @@ python scripts/benchmark.py train        images/s against a bare keras.Model.fit
 python scripts/benchmark.py sweep        what a trial costs beside its training, two at once, pruning, 10,000 trials
 python scripts/benchmark.py input        cache, feeding, stall and memory against bare loops and Keras' own input
 python scripts/benchmark.py evaluation   intervals of all metrics, 2,000 bootstrap samples of 100,000 predictions
+python scripts/benchmark.py engine       latency at batch 1 against model.predict and a tf.function, cold start, memory
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import benchmark_engine
 import benchmark_evaluation
 import benchmark_input
 import benchmark_sweep
@@ -30,7 +32,7 @@ TRAIN = str(ROOT / "scripts" / "train.py")
 def main() -> None:
     """Run one benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["startup", "train", "input", "sweep", "evaluation"])
+    parser.add_argument("what", choices=["startup", "train", "input", "sweep", "evaluation", "engine"])
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement, interleaved; the median counts")
     arguments = parser.parse_args()
     measurements = {
@@ -39,6 +41,7 @@ def main() -> None:
         "input": benchmark_input.measure,
         "sweep": benchmark_sweep.measure,
         "evaluation": benchmark_evaluation.measure,
+        "engine": benchmark_engine.measure,
     }
     measurements[arguments.what](arguments.repeats)
 
