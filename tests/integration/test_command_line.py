@@ -164,7 +164,7 @@ def test_efficientnet_with_strong_augmentation_trains(script: Script, outputs: P
     (folder,) = (outputs / "runs").iterdir()
     passport = json.loads((folder / "bundle" / "passport.json").read_text())
     assert passport["model"] == "efficientnet"
-    assert passport["engine"]["difference"] < 1e-5
+    assert passport["engines"][0]["difference"] < 1e-5
 
 
 @pytest.mark.slow
