@@ -63,7 +63,7 @@ ENVIRONMENT: dict[str, Any] = {
     "versions": {"python": "3.11.7", "keras": "3.15.1"},
     "host": "a-host-name",
     "user": "a-user-name",
-    "command": ["train.py", "data=pneumoniamnist"],
+    "command": ["train.py", "data=pneumoniamnist", "tracking.uri=postgresql://someone:pass-three@database/medexp"],
     "machine": {"processor": "a processor", "device": "cpu", "cores": 2},
 }
 PASSPORT: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from medexp.evaluation.evidence import RobustnessSection
@@ -60,7 +61,7 @@ def robustness_grids(section: RobustnessSection, *, task: Task) -> tuple[Grid, .
         if estimate is None:
             return None
         fall = abs(section.clean[name].value - estimate.value)
-        return Cell(estimate, min(1.0, fall / FULL) if fall == fall else 0.0)
+        return Cell(estimate, min(1.0, fall / FULL) if math.isfinite(fall) else 0.0)
 
     return tuple(
         Grid(

@@ -38,7 +38,7 @@ def test_a_metric_that_is_not_defined_has_no_shade() -> None:
 def test_it_breaks_where_the_lowest_severity_takes_most() -> None:
     found = first_break(
         section(
-            Corrupted("noise", 3, {"auc": around(0.5)}),
+            Corrupted("noise", 3, {"auc": around(0.1)}),
             Corrupted("blur", 2, {"auc": around(0.7), "sensitivity": around(0.4)}),
             Corrupted("jpeg", 2, {"auc": around(0.75), "sensitivity": around(0.75)}),
             Corrupted("brightness", 1, {"auc": around(0.85), "brier": around(0.5)}),

@@ -97,7 +97,7 @@ def test_names_are_text_not_markup(written: Any, tmp_path: Path) -> None:
 
 
 def test_no_password_no_place_and_nobody_is_named(whole: Any) -> None:
-    for secret in ("pass-one", "pass-two", "/somewhere/outputs", "a-host-name", "a-user-name"):
+    for secret in ("pass-one", "pass-two", "pass-three", "/somewhere/outputs", "a-host-name", "a-user-name"):
         assert secret not in whole.html
     assert "https://someone:***@files/images" in whole.html
 

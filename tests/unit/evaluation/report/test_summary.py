@@ -90,7 +90,7 @@ def test_of_other_data_the_summary_says_so(tmp_path: Path) -> None:
         ("note", "too sure: calibration slope 0.70 (0.60 to 0.80)",
          lambda e: replace(e, calibration=replace(e.calibration, after=replace(e.calibration.after,
                                                                                slope=Estimate(0.7, 0.6, 0.8)))), {}),
-        ("warn", "Coverage is not as chosen, beyond chance, for pneumonia",
+        ("warn", "Coverage is not as chosen, beyond chance, for pneumonia: validation and test differ",
          lambda e: replace(e, abstention=replace(e.abstention, within={"pneumonia": False, "all": False})), {}),
         ("warn", "under noise of severity 2 of 5, AUC falls from 0.90 to 0.40 (0.37 to 0.43)",
          lambda e: replace(e, robustness=replace(e.robustness,
