@@ -69,6 +69,16 @@ def test_a_finding_that_is_there_is_shown_though_most_are_absent_for_sure() -> N
     assert (absent.output, absent.sign, round(absent.probability, 6)) == (1, -1, 0.7)
 
 
+def test_a_common_finding_leaves_room_for_a_rare_one() -> None:
+    rows = [[0.99, 0.5], [0.98, 0.5], [0.97, 0.5], [0.5, 0.6]]
+    found = pick(
+        predictions([[1, 0], [1, 0], [1, 0], [0, 1]], rows, ("heart", "lung"), "multilabel"),
+        thresholds={"heart": 0.55, "lung": 0.55},
+        count=3,
+    )
+    assert "lung" in {p.answer for p in found["surest right"]}
+
+
 def test_no_image_is_twice_in_a_kind() -> None:
     rows = [[0.999, 0.998, 0.997], [0.9, 0.1, 0.1]]
     names = ("a", "b", "c")
