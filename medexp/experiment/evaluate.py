@@ -79,9 +79,11 @@ def evaluate(
     from medexp.evaluation.decision_curve import draw_decision_curve
     from medexp.evaluation.evidence import Evidence
     from medexp.evaluation.intervals import metric_estimates, resampling
+    from medexp.evaluation.metrics import classification_metrics
     from medexp.evaluation.operating_section import operating_section
     from medexp.evaluation.reliability import draw_reliability
     from medexp.evaluation.robustness.drawing import draw_robustness
+    from medexp.evaluation.subgroups import draw_subgroups, subgroup_section
 
     how: dict[str, Any] = {"resamples": config.resamples, "confidence": config.confidence}
     thresholds = fitted.operating_point.thresholds
@@ -91,6 +93,8 @@ def evaluate(
     val = scores.predictions("val", fitted.network) if own_data else None
     test = scores.predictions("test", fitted.network)
     splits = [test] if val is None else [val, test]
+    for split in splits:  # a split that cannot be scored is an error, and the log names classes that cannot
+        classification_metrics(split, thresholds=thresholds)
     metrics = {split.split: metric_estimates(split, thresholds=thresholds, **how) for split in splits}
 
     # ---- calibration
@@ -108,8 +112,6 @@ def evaluate(
     # ---- subgroups
     subgroups = None
     if config.subgroups != "none":
-        from medexp.evaluation.subgroups import draw_subgroups, subgroup_section
-
         subgroups = subgroup_section(
             test, thresholds=thresholds, columns=config.subgroups, smallest=config.smallest_subgroup, **how
         )
