@@ -148,13 +148,13 @@ def _export(
         engines=config.evaluation.engines,
         check_on=data.images("val", data.spread("val", CHECKED_IMAGES)),
         golden=data.images("val", data.spread("val", GOLDEN_IMAGES)),
-        facts=_facts(config, folder),
+        facts=_facts(config, origin.folder),
         native_log=execution.log,
     )
 
 
 def _facts(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    """What the passport says of the code and of the use."""
+    """What the passport says of the code that trained, and of the use."""
     environment = _json(folder / ENVIRONMENT)
     return {
         "commit": environment.get("git_commit"),
@@ -184,6 +184,7 @@ def _report(config: TrainConfig, found: Evaluated, folder: Path, origin: Origin,
     from dataclasses import asdict
 
     from medexp.evaluation.report.write import write_report
+    from medexp.registry.passport import read_passport
 
     write_report(
         found.evidence,
@@ -192,8 +193,8 @@ def _report(config: TrainConfig, found: Evaluated, folder: Path, origin: Origin,
         history=_history(origin.folder / "history.csv"),
         audit=_json(origin.folder / AUDIT / "audit.json") or None,
         card=config.card.model_dump(),
-        environment=_json(folder / ENVIRONMENT),
-        passport=None if bundle is None else asdict(bundle.passport),
+        environment=_json(origin.folder / ENVIRONMENT),
+        passport=asdict(read_passport(origin.folder / "bundle") if bundle is None else bundle.passport),
     )
 
 
