@@ -91,7 +91,7 @@ def test_the_script_shows_a_running_sweep_best_first_with_the_metrics_of_its_run
     done = script("compare", "second", f"paths.outputs={outputs}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "second-search (FINISHED): 4 trials: 3 complete, 1 running; by val_auc (max)" in done.stdout
-    rows = [line.split() for line in done.stdout.splitlines() if "rate=" in line and "retrain" not in line]
+    rows = [line.split() for line in done.stdout.splitlines() if "rate=" in line and "python" not in line]
     assert [row[0] for row in rows] == ["1", "2", "3", "running"]
     assert [row[1] for row in rows] == ["1", "2", "0", "3"]
     assert "0.9000" in done.stdout

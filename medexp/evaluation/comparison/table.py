@@ -75,10 +75,13 @@ def _variants(found: Comparison, top: int) -> Table:
     several = any(variant.deviation is not None for variant in found.variants)
     rows = []
     for place, variant in enumerate(found.variants[:top], 1):
-        name = f"{variant.name}{' (chosen by validation)' if variant.chosen else ''}"
+        name = f"{variant.name}{' *' if variant.chosen else ''}"
         spread = "" if variant.deviation is None else f"{variant.deviation:.4f}"
         cells = [str(len(variant.run_ids)), spread] if several else []
         rows.append([str(place), name, interval(variant.estimate), *cells, runs_text(variant)])
+    if any(variant.chosen for variant in found.variants[:top]):
+        table.caption_style, table.caption_justify = "dim", "left"
+        table.caption = "* the best by validation: test images have not chosen it"
     titles = [found.metric, *(["runs", "deviation"] if several else []), "run id"]
     return _filled(table, titles, rows, numbers=("runs", "deviation"))
 

@@ -17,7 +17,7 @@ def test_the_p_value_is_the_exact_one_of_statsmodels(only_a: int, only_b: int) -
 
 
 def test_airway_reactivity_before_and_after_a_transplantation_comes_out_as_published() -> None:
-    """Bentur et al. (2009), by Fagerland, Lydersen, Laake: BMC Med Res Methodol 13:91 (2013), Stat Med 33:2850 (2014)."""
+    """Bentur et al. (2009), by Fagerland and others: BMC Med Res Methodol 13:91 (2013), Stat Med 33:2850 (2014)."""
     found = Discordant(1, 7, 21)
     assert found.p_value == pytest.approx(0.0703, abs=5e-5)
     assert found.interval(0.95) == pytest.approx((-0.517, -0.026), abs=5e-4)

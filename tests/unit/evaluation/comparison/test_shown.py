@@ -37,7 +37,8 @@ def test_the_terminal_shows_scores_comparisons_conclusions_and_warnings(
     print_comparison(found, top=20)
     shown = capsys.readouterr().out
     assert "Test auc (larger is better) on chests: 500 images; 95% intervals, 300 bootstrap samples by image" in shown
-    assert "model=b (chosen by validation)" in shown
+    assert "model=b * " in shown
+    assert "* the best by validation" in shown
     assert "model=a <b>-0 and 1 more" in shown
     for text in (*found.conclusions, *found.warnings):
         assert " ".join(text.split()) in " ".join(shown.split())
