@@ -68,6 +68,7 @@ def test_features_count_by_their_direction() -> None:
     assert np.linalg.norm(on_sphere(some), axis=1) == pytest.approx(1)
     assert fitted().scores(some * 7) == pytest.approx(fitted().scores(some))
     assert (np.sign(on_sphere(-some)) == -np.sign(some)).all()
+    assert on_sphere(np.array([[9, -16, 0], [0, 0, 0]])) == pytest.approx(np.array([[0.6, -0.8, 0], [0, 0, 0]]))
 
 
 def test_images_like_those_of_validation_are_refused_as_often_as_chosen() -> None:

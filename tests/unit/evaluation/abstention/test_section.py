@@ -85,6 +85,9 @@ def test_a_coverage_that_is_missed_by_chance_is_within_and_one_missed_by_more_is
     many = predictions(labels, [0.1] * 75 + [0.9] * 25 + [0.9] * 100)
     assert section(few, conformal, space).within == {"clear": True, "nodule": True, "all": True}
     assert section(many, conformal, space).within == {"clear": False, "nodule": True, "all": False}
+    exact = replace(conformal, images={})  # limits of unknown origin count as right: the binomial alone
+    assert section(few, exact, space).within["clear"]
+    assert not section(many, exact, space).within["clear"]
     little = replace(conformal, images={"clear": 10, "nodule": 100})  # a limit from ten images may lie far off
     assert section(many, little, space).within["clear"]
 
