@@ -13,18 +13,17 @@ from medexp.evaluation.evidence_file import FOLDER
 from medexp.experiment.fitted import Fitted
 from medexp.experiment.in_batches import in_batches
 from medexp.experiment.numbers import numbers
+from medexp.experiment.saliency import saliency
 from medexp.experiment.scored import Scores
 
 if TYPE_CHECKING:
     import keras
 
     from medexp.data.module import DataModule
-    from medexp.evaluation.evidence import Evidence, RobustnessSection, SaliencySection
+    from medexp.evaluation.evidence import Evidence, RobustnessSection
     from medexp.evaluation.predictions import Predictions
 
 _DATA_FACTS = ("name", "digest", "split", "source", "counts", "images", "synthetic")
-_CASCADE = {"the last layer": 0.01, "half of the layers": 0.5, "all layers": 1.0}  # shares that forget
-_SEEDS = (0, 1, 2)  # of their random weights
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,9 @@ def evaluate(
     pictures["Abstention"] = "abstention.png"
 
     # ---- where it looks
-    saliency = _saliency(test, fitted, data, config, where) if config.saliency else None
+    shown = None
+    if config.saliency:
+        shown = saliency(fitted.network, test, data, thresholds=thresholds, folder=where, count=config.gallery)
 
     evidence = Evidence(
         run_id=run_id,
@@ -153,7 +154,7 @@ def evaluate(
         subgroups=subgroups,
         robustness=robustness,
         abstention=abstention,
-        saliency=saliency,
+        saliency=shown,
         pictures=pictures,
     )
     return Evaluated(evidence, val, test, thresholds, numbers(evidence))
@@ -180,32 +181,3 @@ def _robustness(
         data.images("test", places), test.take(places), predict=predict, corruptions=config.corruptions,
         thresholds=fitted.operating_point.thresholds, **how,
     )  # fmt: skip
-
-
-def _saliency(
-    test: Predictions, fitted: Fitted, data: DataModule, config: EvaluationConfig, folder: Path
-) -> SaliencySection:
-    from collections.abc import Iterator
-
-    from medexp.evaluation.saliency.section import Forgotten, saliency_section
-    from medexp.models.activation_maps import ActivationMaps
-    from medexp.models.randomised import cascade
-
-    maps = ActivationMaps(fitted.network)
-
-    def forgotten() -> Iterator[Forgotten]:
-        names, ours = list(_CASCADE), None
-        for number, step in enumerate(cascade(fitted.network, shares=tuple(_CASCADE.values()), seeds=_SEEDS)):
-            ours = ours or ActivationMaps(step.network)  # of one network, whose weights change
-            yield Forgotten(names[number % len(names)], ours)
-
-    return saliency_section(
-        test,
-        thresholds=fitted.operating_point.thresholds,
-        images=lambda places: data.images("test", places),
-        maps=maps,
-        method=maps.method,
-        forgotten=forgotten(),
-        folder=folder,
-        count=config.gallery,
-    )
