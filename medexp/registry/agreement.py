@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from medexp.types import DataSpec
 TOLERANCE = 1e-5  # largest difference in probability between Keras and an exported graph
 _OTHERS = 1e-3  # of features and maps: of their largest value
 _BATCHES = (1, 8)
-_RUNS, _SECONDS = 15, 1.0  # of each batch: as many runs as fit into the time, five at least
+_RUNS, _FEWEST, _SECONDS = 15, 5, 1.0  # of each engine and batch: as many runs as fit into the time, five at least
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,36 @@ def compare(
     )
 
 
-def milliseconds(engine: Engine, image: np.ndarray) -> dict[str, float]:
-    """Return the median time of a batch of 1 and of 8 images like `image` (height, width, channels)."""
-    found = {}
+def milliseconds(engines: Mapping[str, Engine], image: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return how long each engine takes, by its name: the median of a batch of `1` and of `8` images.
+
+    They take turns, so that a slow moment of the machine meets all of them.
+
+    Args:
+        engines: by name.
+        image: prepared, (height, width, channels).
+    """
+    found: dict[str, dict[str, float]] = {name: {} for name in engines}
     for size in _BATCHES:
         batch = np.repeat(image[np.newaxis], size, axis=0)
-        found[str(size)] = round(_median(lambda batch=batch: engine(batch)), 3)  # type: ignore[misc]
+        for name, taken in _in_turns(engines, batch).items():
+            found[name][str(size)] = round(statistics.median(taken), 3)
     return found
 
 
-def _median(run: Callable[[], object]) -> float:
-    run()
-    taken: list[float] = []
-    end = time.perf_counter() + _SECONDS
-    while len(taken) < 5 or (len(taken) < _RUNS and time.perf_counter() < end):
-        start = time.perf_counter()
-        run()
-        taken.append(1000 * (time.perf_counter() - start))
-    return statistics.median(taken)
+def _in_turns(engines: Mapping[str, Engine], batch: np.ndarray) -> dict[str, list[float]]:
+    taken: dict[str, list[float]] = {name: [] for name in engines}
+    for engine in engines.values():
+        engine(batch)  # the first answer is the slowest
+    end = time.perf_counter() + _SECONDS * len(engines)
+    for turn in range(_RUNS):
+        if turn >= _FEWEST and time.perf_counter() > end:
+            break
+        for name, engine in engines.items():
+            start = time.perf_counter()
+            engine(batch)
+            taken[name].append(1000 * (time.perf_counter() - start))
+    return taken
 
 
 def _why_not(difference: float, flips: int, single: Outputs, together: Outputs, wanted: Outputs) -> str | None:

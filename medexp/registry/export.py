@@ -23,7 +23,7 @@ from medexp.logs import native_stderr_to
 from medexp.registry.agreement import compare, milliseconds
 from medexp.registry.bundle import Bundle
 from medexp.registry.checksum import checksums
-from medexp.registry.engine.base import Outputs, as_input, as_outputs
+from medexp.registry.engine.base import Engine, Outputs, as_input, as_outputs
 from medexp.registry.engine.open import open_engine
 from medexp.registry.golden import Golden, draw_chart
 from medexp.registry.graphs import FILES, Graphs, remove, size_of
@@ -134,7 +134,8 @@ def _export_all(
 ) -> list[EngineRecord]:
     """Export, check and time each kind; what does not agree is removed again."""
     wanted = _keras(serving, images)
-    records = []
+    records: list[EngineRecord] = []
+    usable: dict[str, Engine] = {}
     with native_stderr_to(native_log), Graphs(serving) as graphs:
         for kind in dict.fromkeys(kinds):
             record = EngineRecord(kind=kind, agrees=False, images=len(images))
@@ -152,15 +153,17 @@ def _export_all(
                     difference=found.difference,
                     batch_difference=found.batch_difference,
                     flips=found.flips,
-                    milliseconds=milliseconds(engine, images[0]),
-                    size=size_of(file),
                 )
             if record.agrees:
-                record = replace(record, file=file.name)
+                usable[kind] = engine
+                record = replace(record, file=file.name, size=size_of(file))
             else:
                 remove(path / FILES[kind])
-            _report(record)
             records.append(record)
+        times = milliseconds(usable, images[0])
+    records = [replace(record, milliseconds=times.get(record.kind)) for record in records]
+    for record in records:
+        _report(record)
     return records
 
 

@@ -30,12 +30,12 @@ class EngineRecord:
         agrees: whether it may answer in place of Keras.
         why_not: where it may not.
         file: in the bundle, a folder for `saved_model`; None where it does not agree: it is not shipped.
-        size: bytes.
+        size: bytes; None likewise.
         images: that it was checked on.
         difference: largest difference in probability to Keras, over single images and a batch of all.
         batch_difference: largest difference in probability between an image alone and the same in a batch.
         flips: images (multi-label: findings) whose decision at the operating point is not that of Keras.
-        milliseconds: median of a batch of `1` and of `8`.
+        milliseconds: median of a batch of `1` and of `8`; None where it does not agree.
     """
 
     kind: str
