@@ -81,7 +81,7 @@ def evaluate(
     from medexp.evaluation.metrics import classification_metrics
     from medexp.evaluation.operating_section import operating_section
     from medexp.evaluation.reliability import draw_reliability
-    from medexp.evaluation.robustness.drawing import draw_robustness
+    from medexp.evaluation.robustness.drawing import draw_corruptions, draw_robustness
     from medexp.evaluation.subgroups import draw_subgroups, subgroup_section
 
     how: dict[str, Any] = {"resamples": config.resamples, "confidence": config.confidence}
@@ -123,6 +123,9 @@ def evaluate(
     if robustness is not None:
         draw_robustness(robustness, where / "robustness.png")
         pictures["Robustness"] = "robustness.png"
+        example = data.images("test", data.spread("test", 1))[0]
+        draw_corruptions(example, where / "corruptions.png", corruptions=config.corruptions)
+        pictures["A test image under each corruption"] = "corruptions.png"
     features = scores.features("test")
     abstention = abstention_section(
         test, conformal=fitted.conformal, space=fitted.space, features_test=features, thresholds=thresholds,

@@ -30,6 +30,7 @@ _PLOTS = {
     "Images as the augmentation makes them": "augmentation.png",
 }
 _PHOTOGRAPHS = ("saliency", "configuration")  # their grey levels mean something: they stay as they are in the dark
+_SHEETS = ("corruptions.png",)  # photographs among charts
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
@@ -65,7 +66,8 @@ def placed(pictures: Mapping[str, str], folder: Path) -> dict[str, tuple[Picture
     for title, file in pictures.items():
         text = f"{title} {Path(file).name}".lower()
         place = next((name for name, words in _PLACES if any(word in text for word in words)), ELSEWHERE)
-        picture = Picture(title, data_address(folder / file), place not in _PHOTOGRAPHS)
+        photographs = place in _PHOTOGRAPHS or Path(file).name in _SHEETS
+        picture = Picture(title, data_address(folder / file), not photographs)
         found[place] = (*found.get(place, ()), picture)
     return found
 
