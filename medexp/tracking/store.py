@@ -40,6 +40,7 @@ def open_client(uri: str, *, create: bool = True) -> MlflowClient:
             "Train first: python scripts/train.py"
         )
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "0")  # its records go to the run's log like all others
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the default waits minutes for a dead server
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # the summary says where

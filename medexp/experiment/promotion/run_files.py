@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,6 @@ class RunFiles:
     """
 
     def __init__(self, client: MlflowClient, *, uri: str, outputs: Path, scratch: Path) -> None:
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self._client = client
         self._uri = uri
         self._outputs = outputs
