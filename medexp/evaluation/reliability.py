@@ -46,11 +46,14 @@ def reliabilities(
     many: Sequence[Predictions], *, resamples: int, confidence: float, bins: int = 10
 ) -> tuple[Reliability, ...]:
     """Return `reliability` of several predictions of the same images, by the same bootstrap samples."""
+    from threadpoolctl import threadpool_limits
+
     parts = [_Sums(predictions, bins) for predictions in many]
     columns = np.concatenate([part.columns for part in parts], axis=1)
     ends = np.cumsum([part.columns.shape[1] for part in parts])[:-1]
     samples = resampling_weights(many[0].labels, many[0].groups, resamples=resamples, seed=0, stratify=False)
-    sums = [weights.astype(np.float64) @ columns for weights in samples]
+    with threadpool_limits(limits=1, user_api="blas"):  # such flat products only wait for each other's threads
+        sums = [weights.astype(np.float64) @ columns for weights in samples]
     drawn = np.split(np.concatenate(sums), ends, axis=1) if sums else [None] * len(parts)
     return tuple(part.reliability(each, confidence=confidence) for part, each in zip(parts, drawn, strict=True))
 
