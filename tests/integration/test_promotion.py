@@ -243,3 +243,26 @@ def test_without_a_store_nothing_is_created(tmp_path: Path) -> None:
         with pytest.raises(TrackingError, match=r"python scripts/train\.py"):
             acting(uri)
     assert not Path(uri.removeprefix("sqlite:///")).exists()
+
+
+def test_what_had_not_taken_effect_is_undone_by_the_next_command(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from medexp.registry.lineage import CHAMPION, Lineage
+
+    first, second, third = (record(uri, score) for score in (0.7, 0.8, 0.9))
+    appoint(uri, first)
+    appoint(uri, second)
+    whole = Lineage.set
+
+    def interrupted(lineage: Lineage, alias: str, number: str | None) -> None:
+        if alias == CHAMPION:
+            raise KeyboardInterrupt
+        whole(lineage, alias, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lineage, "set", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            appoint(uri, third)
+    assert aliases(uri) == {"champion": second, "previous": second}
+    appoint(uri, third, alias="challenger")
+    assert aliases(uri) == {"champion": second, "previous": first, "challenger": third}
+    assert [outcome for _, outcome, _ in decisions(uri)[2:]] == ["abandoned", "done"]
