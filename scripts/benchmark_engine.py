@@ -30,14 +30,14 @@ from medexp.config.register import CONF, register
 register()
 name, side, bundle = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 with initialize_config_dir(str(CONF), version_base="1.3"):
-    node = OmegaConf.to_container(compose("train", overrides=[f"model={name}"]).model, resolve=True)
+    composed = compose("train", overrides=[f"model={name}"])
+node, engines = OmegaConf.to_container(composed.model, resolve=True), list(composed.evaluation.engines)
 import keras, numpy as np
 from medexp.decision.conformal import Conformal
 from medexp.decision.operating_point import OperatingPoint
 from medexp.evaluation.abstention.feature_space import fit_feature_space
 from medexp.models.class_probabilities import class_probabilities
 from medexp.models.serving import serving_model
-from medexp.registry.engine.open import KINDS
 from medexp.registry.export import export_bundle
 from medexp.types import Calibration, DataSpec, InputSpec
 data = DataSpec("noise", "binary", ("no", "yes"), InputSpec(side, side, 3), {}, "", "drawn", synthetic=True)
@@ -47,7 +47,7 @@ images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3), np.uint8)
 features = np.random.default_rng(1).normal(size=(100, network.get_layer("pool").output.shape[-1]))
 export_bundle(
     class_probabilities(network, task="binary"), bundle, serving=serving_model(network, task="binary"),
-    run_id="0" * 32, name=name, data=data, calibration=Calibration("none"), metrics={}, facts={}, engines=tuple(KINDS),
+    run_id="0" * 32, name=name, data=data, calibration=Calibration("none"), metrics={}, facts={}, engines=engines,
     operating_point=OperatingPoint("youden", {}), conformal=Conformal(0.9, {"no": 0.1, "yes": 0.1}),
     feature_space=fit_feature_space(features[:50], features[50:], false_refusal=0.05),
     check_on=images, golden=images[:2], native_log=bundle.parent / "export.log",

@@ -79,7 +79,8 @@ class Passport:
         metrics: on the test split, with intervals, by name without the split.
         data: name, digest, split, source, counts, synthetic: of what it was trained on.
         facts: `commit`, `dirty`, `intended_use`, `not_for` ...; None where nobody has said it.
-        engines: all that were tried. First the one that answers, then the others that agree, fastest first.
+        engines: all that were tried. First the one that answers, then the others that agree, fastest first; of them
+            last the one that needs TensorFlow.
         versions: of the packages that made it.
         files: SHA-256 of every other file of the bundle, by its path in it.
     """

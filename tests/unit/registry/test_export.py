@@ -65,7 +65,8 @@ def test_one_graph_gives_all_in_one_pass(bundle: Bundle) -> None:
 def test_the_fastest_that_agrees_is_the_first_and_answers(bundle: Bundle) -> None:
     times = [engine.milliseconds["1"] for engine in bundle.passport.engines if engine.milliseconds]
     assert len(times) == len(KINDS)
-    assert times == sorted(times)
+    assert times[:-1] == sorted(times[:-1])
+    assert bundle.passport.engines[-1].kind == "saved_model", "it needs TensorFlow: last, however fast"
     assert bundle.engine == bundle.passport.engines[0]
 
 
