@@ -131,8 +131,8 @@ def _only(predictions: Predictions, keys: set[str]) -> Predictions:
 
 def _require_something(rest: Predictions, images: int) -> None:
     """Enough images to tell a class from another must be left."""
-    columns = rest.labels.reshape(len(rest.keys), -1).T if rest.keys else []
-    if not rest.keys or any(len(np.unique(column)) < 2 for column in columns):
+    columns = rest.labels.T if rest.task == "multilabel" else [rest.labels]
+    if any(len(np.unique(column)) < 2 for column in columns):
         raise DataError(
             f"The champion has learnt from these images: {images - len(rest.keys)} of {images} test images of the "
             "candidate were in its training or validation, and the rest cannot tell. Test both on images that neither "
