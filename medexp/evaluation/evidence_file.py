@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from medexp.errors import DataError
 from medexp.evaluation.evidence import Evidence
@@ -13,10 +16,10 @@ FOLDER, FILE = "evaluation", "evaluation.json"
 
 
 def write_evidence(evidence: Evidence, folder: Path) -> Path:
-    """Write `evaluation.json` into `folder`; what is not a number becomes null's neighbour, `NaN`."""
+    """Write `evaluation.json` into `folder`; JSON has no infinity and no NaN: they are texts, `"NaN"`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    path.write_text(json.dumps(asdict(evidence), indent=2) + "\n")
+    path.write_text(json.dumps(_strict(asdict(evidence)), indent=2, allow_nan=False) + "\n")
     return path
 
 
@@ -31,3 +34,13 @@ def read_evidence(folder: Path) -> Evidence:
         raise DataError(f"There is no evaluation here ({error.strerror}). Received: {path}.") from error
     except (ValueError, ValidationError) as error:
         raise DataError(f"The evaluation cannot be read. Received: {path}. Evaluate the run again") from error
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _strict(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(child) for child in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -12,6 +12,7 @@ from medexp.config.saved import RESULT
 from medexp.config.schema import AugmentedDataConfig, DataConfig, InputConfig, TrainConfig
 from medexp.errors import ConfigError, DataError
 from medexp.evaluation.summary import WEIGHTS
+from medexp.experiment.asked import check_asked
 from medexp.experiment.data import data_module, say_data
 from medexp.experiment.record import record, source_tags
 from medexp.experiment.recorded import Execution, recorded
@@ -102,6 +103,7 @@ def _run(
     run.log_data(spec)
     run.log_tags({"medexp.split": spec.split, "medexp.data_digest": spec.digest})
     say_data(spec, config.data)
+    check_asked(config.evaluation, spec)
 
     # ---- evaluate, and export what was fitted
     network = best_network(classifier_module(config), trained.data, source / WEIGHTS)

@@ -114,7 +114,9 @@ def _write(found: Evaluated, folder: Path) -> None:
 
     draw = folder / "plots"
     draw_confusion(found.test, found.thresholds, draw / "confusion_matrix.png")
-    plots.draw_roc(found.test, found.thresholds, draw / "roc.png")
+    operating = found.evidence.operating
+    achieved = None if operating is None else operating.test
+    plots.draw_roc(found.test, found.thresholds, draw / "roc.png", achieved=achieved)
     plots.draw_precision_recall(found.test, found.thresholds, draw / "precision_recall.png")
     (folder / "predictions").mkdir(exist_ok=True)
     for predictions in (found.val, found.test):

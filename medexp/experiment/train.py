@@ -14,6 +14,7 @@ from medexp.config.instantiate import instantiate
 from medexp.config.saved import RESULT
 from medexp.config.schema import TrainConfig
 from medexp.experiment import results
+from medexp.experiment.asked import check_asked
 from medexp.experiment.attempt import attempted, check_objectives, watch
 from medexp.experiment.data import AUDIT, audit_data, data_module, say_data
 from medexp.experiment.phases import phases
@@ -128,6 +129,7 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     run.log_data(spec)
     run.log_tags({"medexp.split": spec.split, "medexp.data_digest": spec.digest})
     say_data(spec, config.data)
+    check_asked(config.evaluation, spec)
     if resume:
         refuse_other_data(data, folder / SPLIT)
     data.write_split(folder / SPLIT)
