@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import keras
+import numpy as np
 
 from medexp.errors import ConfigError, RegistryError
 from medexp.registry.engine.base import IMAGE
@@ -37,13 +38,8 @@ class Graphs:
 
         signature = tf.TensorSpec((None, *serving.input_shape[1:]), tf.float32, name=IMAGE)
         self._signature = [signature]
-        self._function = tf.function(
-            lambda image: serving(image, training=False),
-            input_signature=self._signature,
-            jit_compile=False,
-            autograph=False,
-        )
-        self._traced = self._function.get_concrete_function()
+        self._serving = serving
+        self._traced = self._function().get_concrete_function()
         self._variables = [variable.value for variable in serving.variables]
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
@@ -99,11 +95,31 @@ class Graphs:
 
     def _write_onnx(self, path: Path) -> None:
         import onnx
+        import tensorflow as tf
         import tf2onnx
 
-        model, _ = tf2onnx.convert.from_function(self._function, input_signature=self._signature, opset=_OPSET)
-        _close(model, self._traced)
+        function = self._function()
+        eagerly = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)  # Keras has XLA compile a grouped convolution; tf2onnx knows no such call
+        try:
+            traced = function.get_concrete_function()
+        finally:
+            tf.config.run_functions_eagerly(eagerly)
+        model, _ = tf2onnx.convert.from_function(function, input_signature=self._signature, opset=_OPSET)
+        _close(model, traced)
+        _without_erfc(model)
         onnx.save(model, str(path))
+
+    def _function(self) -> Any:
+        """Return a function of the model that is not traced yet."""
+        import tensorflow as tf
+
+        return tf.function(
+            lambda image: self._serving(image, training=False),
+            input_signature=self._signature,
+            jit_compile=False,
+            autograph=False,
+        )
 
 
 def _close(model: Any, traced: Any) -> None:
@@ -118,6 +134,24 @@ def _close(model: Any, traced: Any) -> None:
         if left.name in needed:
             model.graph.initializer.append(numpy_helper.from_array(captured[left.name].numpy(), left.name))
         model.graph.input.remove(left)
+
+
+def _without_erfc(model: Any) -> None:
+    """Replace Erfc, of TensorFlow's exact GELU, which tf2onnx hands on though ONNX has none: erfc(x) = 1 - erf(x)."""
+    from onnx import helper, numpy_helper
+
+    nodes, found = [], False
+    for node in model.graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        found = True
+        nodes.append(helper.make_node("Erf", [node.input[0]], [f"{node.output[0]}/erf"], name=f"{node.name}/erf"))
+        nodes.append(helper.make_node("Sub", ["erfc/one", f"{node.output[0]}/erf"], [node.output[0]], name=node.name))
+    if found:
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(1), "erfc/one"))
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
 
 
 def size_of(path: Path) -> int:

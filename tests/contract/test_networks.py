@@ -203,8 +203,9 @@ def test_it_learns_a_batch(name: str, spec: DataSpec) -> None:
         optimizer=partial(keras.optimizers.Adam, learning_rate=CAREFUL.get(name, 3e-3)),
         schedule=lambda learning_rate, total_steps, steps_per_epoch: learning_rate,
     )
-    model.compile(**recipe.compile_args(spec, model, total_steps=8, steps_per_epoch=8), run_eagerly=True)
-    losses = [model.train_on_batch(images(spec), targets(spec), return_dict=True) for _ in range(8)]
+    steps = 24 if name == "vgg16" else 8  # which has neither shortcuts nor normalisation
+    model.compile(**recipe.compile_args(spec, model, total_steps=steps, steps_per_epoch=steps), run_eagerly=True)
+    losses = [model.train_on_batch(images(spec), targets(spec), return_dict=True) for _ in range(steps)]
     assert min(row["loss"] for row in losses[4:]) < 0.8 * losses[0]["loss"]
     assert {"loss", "accuracy", "auc"} == set(losses[0])
 

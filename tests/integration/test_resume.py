@@ -266,7 +266,7 @@ def test_a_run_that_is_asked_to_stop_in_any_stage_is_killed_in_time_and_can_be_r
         before = said(outputs, what)
         process = begin(outputs, *arguments)
         wait_for(process, outputs, what, more_than=before)
-        time.sleep(0.5)  # a process of Python that is just being started says so on stderr when its parent ends
+        time.sleep(2)  # a process of Python that is just being started says so on stderr when its parent ends
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=60)
