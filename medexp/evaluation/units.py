@@ -71,13 +71,16 @@ class Units:
             return float(min(counts))
         if key:
             return float(self.of_class.get(key, min(counts)))
-        variances = {
-            key: float(np.nanvar(samples[f"{whole}/{key}"])) if f"{whole}/{key}" in samples else 0.0
-            for key in self.of_class
-        }
+        variances = {key: _variance(samples.get(f"{whole}/{key}", np.empty(0))) for key in self.of_class}
         if total := sum(variances.values()):
             return total**2 / sum(v**2 / max(self.of_class[key] - 1, 1) for key, v in variances.items()) + 1
         return len(counts) / sum(1 / count for count in counts)
+
+
+def _variance(drawn: np.ndarray) -> float:
+    """Of the samples in which a metric has a meaning; 0 where it has none in any, as the PPV of what is never said."""
+    told = drawn[np.isfinite(drawn)]
+    return float(told.var()) if len(told) else 0.0
 
 
 def _truth(predictions: Predictions, i: int) -> np.ndarray:
