@@ -13,14 +13,13 @@ import numpy as np
 from medexp.evaluation.bootstrap import Bootstrap
 from medexp.evaluation.boundary import boundary_ranges
 from medexp.evaluation.evidence import Resampling
-from medexp.evaluation.percentiles import logit_interval, percentile_interval
+from medexp.evaluation.percentiles import bootstrap_interval
 from medexp.evaluation.predictions import Predictions
 from medexp.evaluation.proportions import mean_of_independent, proportions
 from medexp.evaluation.units import Units
 from medexp.evaluation.weighted import WeightedMetrics
 from medexp.types import Estimate
 
-_RANKED = ("auc", "average_precision")
 _SIGNED = ("mcc", "quadratic_kappa")  # from -1 to 1; what else can lack a meaning lies between 0 and 1
 _ENOUGH = 0.5  # share of samples in which a metric must have a meaning
 
@@ -101,9 +100,7 @@ class _Work:
         if len(told) < _ENOUGH * len(drawn):
             return Estimate(self.values[name], -1.0 if name.partition("/")[0] in _SIGNED else 0.0, 1.0)
         units = self.units.behind(name, self.samples)
-        ranked = name.partition("/")[0] in _RANKED and 0 < self.values[name] < 1
-        interval = logit_interval if ranked else percentile_interval
-        return interval(told, value=self.values[name], confidence=self.confidence, units=units)
+        return bootstrap_interval(name, told, value=self.values[name], confidence=self.confidence, units=units)
 
     def shares(self, found: Mapping[str, Estimate]) -> dict[str, Estimate]:
         every = proportions(self.predictions, thresholds=self.thresholds)

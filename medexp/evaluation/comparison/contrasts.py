@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 
@@ -18,33 +17,17 @@ from medexp.evaluation.comparison.matched import Discordant, discordant
 from medexp.evaluation.comparison.paired import BOOTSTRAP, DELONG, DELONG_BY_GROUP, MCNEMAR, POWER, PairedDifference
 from medexp.evaluation.comparison.sampled import sampled
 from medexp.evaluation.comparison.shares import right_answers
+from medexp.evaluation.comparison.spread import NO_SPREAD, Spread
 from medexp.evaluation.intervals import metric_estimates
 from medexp.evaluation.one_against_rest import questions
-from medexp.evaluation.percentiles import percentile_interval
+from medexp.evaluation.percentiles import bootstrap_interval, percentile_interval
 from medexp.evaluation.predictions import Predictions
 from medexp.evaluation.proportions import proportions
 from medexp.evaluation.units import Units
 from medexp.types import Estimate, Mode
 
 Rows = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Spread:
-    """What runs of one variant, which differ by chance, add to the variance of their mean."""
-
-    variance: float
-    freedom: float  # infinite where there is nothing to add
-
-    def joined(self, variance: float, freedom: float) -> float:
-        """Return the degrees of freedom of its sum with another variance (Satterthwaite, 1946)."""
-        if self.variance == 0:
-            return freedom
-        parts = variance**2 / freedom + self.variance**2 / self.freedom
-        return (variance + self.variance) ** 2 / parts
-
-
-_NO_SPREAD = _Spread(0.0, math.inf)
+_NONE = 1e-12  # a deviation below: all samples agree but for roundings, as those of a single group do
 
 
 class Contrasts:
@@ -122,18 +105,21 @@ class Contrasts:
         p_value = _two_sided(value, error, freedom)
         if alike:
             interval, p_value = Estimate(0.0, 0.0, 0.0), 1.0
-        elif counted is not None:
+        elif counted is not None and self.sampled.unit == "image":
+            interval, draws = Estimate(value, *counted.interval(self._confidence)), self._posterior(counted)
+            p_value, test = counted.p_value, MCNEMAR
+            error = max(error, counted.least_error)
+        elif counted is not None and error >= _NONE:
             low, high = counted.interval(self._confidence)
-            if self.sampled.unit == "image":
-                interval, draws = Estimate(value, low, high), self._posterior(counted)
-                p_value, test = counted.p_value, MCNEMAR
-            else:
-                interval = Estimate(value, min(interval.low, low), max(interval.high, high))
-            error = max(error, math.sqrt((counted.only_a + counted.only_b + 1) / (counted.images + 2) / counted.images))
-        elif error == 0.0:
+            interval = Estimate(value, min(interval.low, low), max(interval.high, high))
+            error = max(error, counted.least_error)
+            p_value = _two_sided(value, error, freedom)
+        elif error < _NONE:
             low, high = Discordant(0, 0, round(self._behind)).interval(self._confidence)
             interval = Estimate(value, value + low, value + high)
             error = high / self._z
+            p_value = _two_sided(value, error, freedom)
+            draws = value + error * np.random.default_rng((self._seed, 3)).standard_t(freedom, len(samples))
         if test == BOOTSTRAP:
             p_value = max(p_value, 2 * min(float((draws <= 0).mean()), float((draws >= 0).mean())))
         resolvable = (self._z + NormalDist().inv_cdf(self._power)) * error
@@ -168,7 +154,7 @@ class Contrasts:
         if share is not None:
             deviation = float(samples.std())
             return share.interval(confidence=self._confidence, member=self._units.member, deviation=deviation)
-        found = self._interval(samples, value, _NO_SPREAD)
+        found = self._of_one(samples, value, NO_SPREAD)
         if found.low < found.high:
             return found
         return metric_estimates(
@@ -179,13 +165,13 @@ class Contrasts:
         samples = self.sampled.samples[list(rows)].mean(axis=0)
         value = float(self.sampled.values[list(rows)].mean())
         spread = self._spread(rows)
-        found = self._interval(self._draws(samples, spread), value, spread)
+        found = self._of_one(self._draws(samples, spread), value, spread)
         if found.low < found.high:
             return found
         parts = [self.estimate((row,)) for row in rows]
         return Estimate(value, min(part.low for part in parts), max(part.high for part in parts))
 
-    def _error(self, a: Rows, b: Rows, samples: np.ndarray, spread: _Spread) -> tuple[float, float, str]:
+    def _error(self, a: Rows, b: Rows, samples: np.ndarray, spread: Spread) -> tuple[float, float, str]:
         """Return the standard error of the difference, its degrees of freedom, and what it comes from."""
         variance, test = float(samples.var(ddof=1)), BOOTSTRAP
         freedom = max(self._behind - 1, 1.0)
@@ -243,19 +229,19 @@ class Contrasts:
         one, other = (self._predictions[i].decisions(self._thresholds[i]) for i in (a, b))
         return np.array_equal(one, other)
 
-    def _spread(self, rows: Rows) -> _Spread:
+    def _spread(self, rows: Rows) -> Spread:
         if len(rows) == 1:
-            return _NO_SPREAD
-        return _Spread(float(self.sampled.values[list(rows)].var(ddof=1)) / len(rows), len(rows) - 1)
+            return NO_SPREAD
+        return Spread(float(self.sampled.values[list(rows)].var(ddof=1)) / len(rows), len(rows) - 1)
 
-    def _joint_spread(self, a: Rows, b: Rows) -> _Spread:
+    def _joint_spread(self, a: Rows, b: Rows) -> Spread:
         parts = [part for part in (self._spread(a), self._spread(b)) if part.variance > 0]
         total = sum(part.variance for part in parts)
         if not parts:
-            return _NO_SPREAD
-        return _Spread(total, total**2 / sum(part.variance**2 / part.freedom for part in parts))
+            return NO_SPREAD
+        return Spread(total, total**2 / sum(part.variance**2 / part.freedom for part in parts))
 
-    def _draws(self, samples: np.ndarray, spread: _Spread) -> np.ndarray:
+    def _draws(self, samples: np.ndarray, spread: Spread) -> np.ndarray:
         """Bootstrap samples with what other runs of the variants would add: of Student's t, where runs are few."""
         if spread.variance == 0:
             return samples
@@ -274,9 +260,16 @@ class Contrasts:
         )
         return np.asarray(draws[:, 0] - draws[:, 1])
 
-    def _interval(self, draws: np.ndarray, value: float, spread: _Spread) -> Estimate:
-        units = self._behind if spread.variance == 0 else math.inf  # `_draws` have allowed for few
-        return percentile_interval(draws, value=value, confidence=self._confidence, units=units)
+    def _interval(self, draws: np.ndarray, value: float, spread: Spread) -> Estimate:
+        return percentile_interval(draws, value=value, confidence=self._confidence, units=self._allowed_for(spread))
+
+    def _of_one(self, draws: np.ndarray, value: float, spread: Spread) -> Estimate:
+        """Of a value, not of a difference: as its evaluation has it."""
+        units = self._allowed_for(spread)
+        return bootstrap_interval(self.metric, draws, value=value, confidence=self._confidence, units=units)
+
+    def _allowed_for(self, spread: Spread) -> float:
+        return self._behind if spread.variance == 0 else math.inf  # `_draws` have allowed for few
 
     @property
     def _z(self) -> float:

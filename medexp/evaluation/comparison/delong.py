@@ -11,7 +11,10 @@ from scipy.stats import rankdata
 
 @dataclass(frozen=True)
 class CorrelatedAucs:
-    """Areas of k scores on the same images, (k,), and the covariance of these estimates, (k, k)."""
+    """Areas of k scores on the same images, (k,), and the covariance of these estimates, (k, k).
+
+    The covariance is NaN where nothing tells it: of a single positive or negative image, of a single group.
+    """
 
     values: np.ndarray
     covariance: np.ndarray
@@ -44,6 +47,8 @@ def correlated_aucs(truth: np.ndarray, scores: np.ndarray, *, groups: Sequence[s
     influence[:, positive] = (placed_positive - values[:, None]) / m
     influence[:, ~positive] = (placed_negative - values[:, None]) / n
     names, of = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < 2:
+        return CorrelatedAucs(values, np.full((len(scores), len(scores)), np.nan))
     summed = np.zeros((len(scores), len(names)))
     for row, single in zip(summed, influence, strict=True):
         row += np.bincount(of, weights=single, minlength=len(names))

@@ -31,6 +31,11 @@ class Discordant:
         few, all_of_them = min(self.only_a, self.only_b), self.only_a + self.only_b
         return float(min(1.0, 2 * bdtr(few, all_of_them, 0.5)))
 
+    @property
+    def least_error(self) -> float:
+        """The standard error of the difference of the shares, with one more image that only one has right."""
+        return math.sqrt((self.only_a + self.only_b + 1) / (self.images + 2) / self.images)
+
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the interval of the difference of the shares, A - B, by Tango's score (Stat Med 17:891, 1998).
 

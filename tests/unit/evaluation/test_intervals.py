@@ -218,6 +218,48 @@ def test_every_metric_of_several_classes_has_an_interval(task: str) -> None:
         assert 0.01 < estimate.high - estimate.low < 0.5, name
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel", "ordinal"])
+def test_a_class_that_is_never_called_takes_no_interval_from_the_others(task: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((60, 3)) < 0.4).astype(int) if task == "multilabel" else rng.integers(0, 3, 60)
+    rows = rng.dirichlet(np.ones(3), 60)
+    rows[:, 2] = 0.0
+    names, thresholds = ("a", "b", "c"), dict.fromkeys("abc", 0.5) if task == "multilabel" else {}
+    p = Predictions("test", tuple(map(str, range(60))), labels, rows, names, task)
+    found = metric_estimates(p, thresholds=thresholds, resamples=100, confidence=0.95)
+    assert "ppv/c" not in found
+    assert 0 < found["ppv"].low < found["ppv"].value < found["ppv"].high < 1
+
+
+@pytest.mark.parametrize("positive", [2, 3, 5])
+def test_a_ranking_of_few_positive_images_is_covered_as_well(positive: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array([1] * positive + [0] * 100)
+    true, hits = stats.norm.cdf(1 / np.sqrt(2)), 0
+    for number in range(150):
+        scores = stats.norm.cdf(rng.normal(size=len(labels)) + labels)
+        p = binary(labels, scores)
+        found = metric_estimates(p, thresholds=AT, resamples=100, confidence=0.95, seed=number)["auc"]
+        hits += found.low <= true <= found.high
+    assert hits / 150 > 0.93  # with the normal distribution in place of Student's 0.78, 0.86, 0.88
+
+
+def test_a_single_positive_image_rules_hardly_anything_out() -> None:
+    labels = np.array([1] + [0] * 100)
+    found = metric_estimates(binary(labels, np.linspace(0.6, 0, 101)[np.r_[40, 0:40, 41:101]]), thresholds=AT,
+                             resamples=200, confidence=0.95)["auc"]  # fmt: skip
+    assert found.value == pytest.approx(0.6)
+    assert found.low < 0.1
+    assert found.high > 0.9
+
+
+def test_images_of_one_patient_leave_the_auc_open_on_both_sides() -> None:
+    p = alone(np.random.default_rng(0), 60)
+    found = metric_estimates(replace(p, groups=("p",) * 60), thresholds=AT, resamples=100, confidence=0.95)["auc"]
+    assert found.low < 0.1
+    assert found.high > 0.9
+
+
 def test_it_says_what_was_drawn() -> None:
     found = resampling(PERFECT, resamples=5, confidence=0.9)
     assert (found.resamples, found.confidence, found.unit, found.units) == (5, 0.9, "image", 100)
