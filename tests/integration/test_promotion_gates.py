@@ -168,6 +168,19 @@ def test_a_run_that_was_not_evaluated_is_told_the_command(runs: Runs, capsys: py
     assert f"python scripts/evaluate.py {run}" in printed
 
 
+def test_a_subgroup_that_the_evaluation_was_told_not_to_look_at_does_not_pass(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs.add(runs.config(), noise=1.3)
+    path = runs.outputs / "runs" / run / "predictions" / "test.csv"
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header},meta(sex)", *(f"{row},f" for row in rows)]) + "\n")
+    promote(runs.promote_config())
+    printed = capsys.readouterr().out
+    assert gates(printed)["subgroup"] == "failed"
+    assert "evaluation.subgroups=none" in printed
+
+
 def test_accepted_leakage_is_refused(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     runs.add(runs.config(), tags={"medexp.audit": "accepted", "medexp.audit.accepted": "group_in_two_splits: 3"})
     promote(runs.promote_config())

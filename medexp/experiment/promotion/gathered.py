@@ -10,6 +10,7 @@ from medexp.config.schema_promote import PromoteConfig
 from medexp.errors import MedexpError
 from medexp.evaluation.evidence import Evidence, Subgroup
 from medexp.evaluation.evidence_file import FILE, FOLDER, read_evidence
+from medexp.evaluation.predictions import Predictions
 from medexp.experiment.promotion.compared import Comparison
 from medexp.experiment.promotion.run_files import RunFiles
 from medexp.registry.bundle import Bundle
@@ -47,12 +48,14 @@ def gather(candidate: Candidate, champion: Candidate | None, *, files: RunFiles,
             except MedexpError as error:
                 paired_problem = f"not compared. {error}"
     calibration = None if evidence is None else evidence.calibration
+    unjudged = None if evidence is None else _unjudged(candidate, evidence, files)
     facts = Facts(
         data=_data(candidate, bundle),
         champion_data=None if champion is None else _data(champion, champion_bundle),
         bundle_problem=bundle_problem,
         evidence_problem=evidence_problem,
         metrics={} if evidence is None else dict(evidence.metrics.get("test", {})),
+        intervals=evidence is not None and evidence.resampling.resamples > 0,
         ece=None if calibration is None else calibration.after.ece,
         slope=None if calibration is None else calibration.after.slope,
         worst=_worst(evidence),
@@ -60,6 +63,8 @@ def gather(candidate: Candidate, champion: Candidate | None, *, files: RunFiles,
         audit=_audit(candidate.tags),
         paired=paired,
         paired_problem=paired_problem,
+        unjudged=unjudged,
+        unasked=evidence is not None and evidence.subgroups is None and unjudged is not None,
     )
     return Gathered(facts, _sources(candidate, champion, bundle, evidence))
 
@@ -118,6 +123,27 @@ def _worst(evidence: Evidence | None) -> WorstSubgroup | None:
         return None
     worst: Subgroup = section.worst
     return WorstSubgroup(f"{worst.column}={worst.value}", section.metric, worst.images, worst.metrics[section.metric])
+
+
+def _unjudged(of: Candidate, evidence: Evidence, files: RunFiles) -> str | None:
+    """Why there is no worst subgroup though the test images have metadata; None where they have none, or there is one."""
+    section = evidence.subgroups
+    if section is None:
+        path = files.find(of.run_id, "predictions/test.csv")
+        if path is None:
+            return None
+        known = Predictions.read(path, "test", class_names=evidence.class_names, task=evidence.task).metadata
+        if not known:
+            return None
+        return (
+            f"not looked at (evaluation.subgroups=none), and the data have {', '.join(known)}. Evaluate it with "
+            "evaluation.subgroups=all"
+        )
+    if _worst(evidence) is not None:
+        return None
+    if section.subgroups:
+        return f"none of {len(section.subgroups)} subgroups tells {section.metric}"
+    return "none to judge: " + "; ".join(f"{name} {why}" for name, why in section.left_out.items())
 
 
 def _audit(tags: Mapping[str, str]) -> AuditFacts:

@@ -112,9 +112,12 @@ class Facts:
         bundle_problem: why its bundle cannot be served; None where it can.
         evidence_problem: why there is no evaluation to go by, with the command that makes one; None where there is.
         metrics: on test, by name without the split.
+        intervals: whether these have intervals: evaluated with `resamples=0`, the ends of each are its value.
         ece: expected calibration error; None where it was not measured.
         slope: of the recalibration.
         worst: None where there are no subgroups.
+        unjudged: why no subgroup could be judged though the data have metadata; None where they have none.
+        unasked: whether subgroups were not looked for at all, though the data have metadata.
         engines: of the bundle.
         audit: of its training data.
         paired: with the champion; None where there is none, or no comparison.
@@ -126,6 +129,7 @@ class Facts:
     bundle_problem: str | None
     evidence_problem: str | None
     metrics: Mapping[str, Estimate]
+    intervals: bool
     ece: Estimate | None
     slope: Estimate | None
     worst: WorstSubgroup | None
@@ -133,3 +137,5 @@ class Facts:
     audit: AuditFacts
     paired: Paired | None
     paired_problem: str | None
+    unjudged: str | None = None
+    unasked: bool = False

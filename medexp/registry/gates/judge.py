@@ -91,6 +91,10 @@ def _floors(facts: Facts, rule: FloorRule) -> Iterator[GateResult]:
             found = f"not measured; there is: {there}" if facts.metrics else "not measured"
             yield GateResult.of("floors", required, found, passed=False)
             continue
+        if rule.by == "interval" and not facts.intervals:
+            why = f"{estimate.value:.3f}, without an interval (evaluation.resamples=0)"
+            yield GateResult.of("floors", required, why, passed=False)
+            continue
         value = estimate.value if rule.by == "value" else estimate.high if small else estimate.low
         yield GateResult.of("floors", required, _text(estimate), passed=value <= limit if small else value >= limit)
 
@@ -98,8 +102,9 @@ def _floors(facts: Facts, rule: FloorRule) -> Iterator[GateResult]:
 def _subgroup(facts: Facts, rule: SubgroupRule) -> GateResult:
     worst = facts.worst
     if worst is None:
-        why = "not evaluated" if facts.evidence_problem else "the data have no subgroups"
-        return GateResult.of("subgroup", f">= {rule.floor:g} in the worst", why, passed=not rule.required)
+        why = "not evaluated" if facts.evidence_problem else facts.unjudged or "the data have no subgroups"
+        passed = not (rule.required or facts.evidence_problem or facts.unasked)
+        return GateResult.of("subgroup", f">= {rule.floor:g} in the worst", why, passed=passed)
     small = worst.metric in ERRORS
     required = f"{worst.metric} {'<=' if small else '>='} {rule.floor:g} in the worst subgroup"
     value = worst.estimate.value

@@ -32,6 +32,7 @@ GOOD = Facts(
     bundle_problem=None,
     evidence_problem=None,
     metrics={"auc": Estimate(0.91, 0.88, 0.94), "log_loss": Estimate(0.3, 0.25, 0.35)},
+    intervals=True,
     ece=Estimate(0.05, 0.02, 0.12),
     slope=Estimate(0.9, 0.7, 1.1),
     worst=WorstSubgroup("sex=f", "auc", 40, Estimate(0.8, 0.6, 0.9)),
@@ -152,6 +153,23 @@ def test_data_without_subgroups_pass_unless_they_are_required() -> None:
     facts = replace(GOOD, worst=None)
     assert found(facts, "subgroup").verdict == "passed"
     assert found(facts, "subgroup", replace(RULES, subgroup=SubgroupRule(0.7, required=True))).verdict == "failed"
+
+
+def test_a_floor_of_intervals_is_not_reached_by_numbers_that_have_none() -> None:
+    bare = replace(GOOD, intervals=False, metrics={"auc": Estimate(0.91, 0.91, 0.91)})
+    result = found(bare, "floors")
+    assert (result.verdict, "without an interval (evaluation.resamples=0)" in result.found) == ("failed", True)
+    assert found(bare, "floors", replace(RULES, floors=FloorRule({"auc": 0.85}, "value"))).verdict == "passed"
+
+
+def test_subgroups_that_nobody_looked_at_do_not_pass_and_those_that_cannot_be_judged_say_why() -> None:
+    unasked = replace(GOOD, worst=None, unjudged="not looked at, and the data have sex", unasked=True)
+    small = replace(GOOD, worst=None, unjudged="none to judge: sex=f has 3 images, fewer than 20")
+    for facts, verdict in ((unasked, "failed"), (small, "passed")):
+        result = found(facts, "subgroup")
+        assert (result.verdict, result.found) == (verdict, facts.unjudged)
+    missing = replace(GOOD, worst=None, evidence_problem="there is none")
+    assert (found(missing, "subgroup").verdict, found(missing, "subgroup").found) == ("failed", "not evaluated")
 
 
 def test_an_engine_that_is_not_served_may_differ_unless_it_is_required() -> None:
