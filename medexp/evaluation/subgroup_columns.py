@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from medexp.errors import DataError
 
 MISSING = "(missing)"
 _MOST = 50  # values of one column
@@ -29,6 +31,27 @@ class Unfit:
     """A column that divides nothing, and why."""
 
     reason: str
+
+
+def subgroup_columns(there: Collection[str], asked: str | Sequence[str]) -> list[str]:
+    """Return the columns that subgroups are made by.
+
+    Args:
+        there: columns of metadata that the data have.
+        asked: names of columns; `all`, or `none`.
+
+    Raises:
+        DataError: a column that was asked for is not there.
+    """
+    if isinstance(asked, str):
+        return [] if asked == "none" else list(there)
+    if absent := [name for name in asked if name not in there]:
+        found = f"There is: {', '.join(there)}" if there else "The data has no metadata columns"
+        raise DataError(
+            f"Subgroups need columns that the data has. Received: {', '.join(absent)}. {found}. "
+            "Override: evaluation.subgroups=all, or [<column>, ...]"
+        )
+    return list(asked)
 
 
 def parts_of_column(

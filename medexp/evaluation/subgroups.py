@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from medexp.errors import DataError
 from medexp.evaluation.evidence import Metrics, Subgroup, SubgroupSection
 from medexp.evaluation.intervals import metric_estimates
 from medexp.evaluation.predictions import Predictions
-from medexp.evaluation.subgroup_columns import MISSING, Unfit, parts_of_column
+from medexp.evaluation.subgroup_columns import MISSING, Unfit, parts_of_column, subgroup_columns
 from medexp.evaluation.weighted import WeightedMetrics
 from medexp.figure import COLOURS, FAINT, INK, finish, save
 from medexp.types import Mode
@@ -51,7 +50,7 @@ def subgroup_section(
     Raises:
         DataError: a column that was asked for is not there, or the task has no such metric.
     """
-    chosen = _chosen(predictions.metadata, columns)
+    chosen = subgroup_columns(predictions.metadata, columns)
     if not predictions.metadata:
         return None
 
@@ -74,7 +73,7 @@ def subgroup_section(
             if (count := int(images.sum())) < smallest:
                 left_out[f"{name}={value}"] = f"has {count} image{'' if count == 1 else 's'}, fewer than {smallest}"
                 continue
-            part = _only(predictions, images)
+            part = replace(predictions.take(images), metadata={})
             groups = None if part.groups is None else len(set(part.groups))
             found.append(Subgroup(name, value, count, groups, estimates(part)))
     return SubgroupSection(metric, smallest, tuple(found), _worst(found, metric, mode), left_out, every.get(metric))
@@ -125,31 +124,6 @@ def _row(figure: Figure, section: SubgroupSection, subgroup: Subgroup, at: float
         estimate.value, at, xerr=[[estimate.value - estimate.low], [estimate.high - estimate.value]], fmt="o",
         color=COLOURS[1 if worst else 0], markersize=5, linewidth=1.6, capsize=2.5, label=label,
     )  # fmt: skip
-
-
-def _chosen(metadata: Mapping[str, Sequence[str]], columns: Literal["all"] | Sequence[str]) -> list[str]:
-    if isinstance(columns, str):
-        return list(metadata)
-    if absent := [name for name in columns if name not in metadata]:
-        there = f"There is: {', '.join(metadata)}" if metadata else "The data has no metadata columns"
-        raise DataError(
-            f"Subgroups need columns that the data has. Received: {', '.join(absent)}. {there}. "
-            "Override: evaluation.subgroups=all, or [<column>, ...]"
-        )
-    return list(columns)
-
-
-def _only(predictions: Predictions, images: np.ndarray) -> Predictions:
-    rows = np.flatnonzero(images)
-    groups = predictions.groups
-    return replace(
-        predictions,
-        keys=tuple(predictions.keys[i] for i in rows),
-        labels=predictions.labels[rows],
-        probabilities=predictions.probabilities[rows],
-        groups=None if groups is None else tuple(groups[i] for i in rows),
-        metadata={},
-    )
 
 
 def _worst(found: Sequence[Subgroup], metric: str, mode: Mode) -> Subgroup | None:

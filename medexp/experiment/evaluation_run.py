@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from medexp.config.instantiate import instantiate
 from medexp.config.saved import RESULT
@@ -22,9 +22,6 @@ from medexp.experiment.tested import Origin, test_and_export
 from medexp.experiment.train import classifier_module, say_result
 from medexp.tracking.base import Tracker
 from medexp.types import RunResult
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 BELOW = "evaluations"
@@ -103,7 +100,7 @@ def _run(
     run.log_data(spec)
     run.log_tags({"medexp.split": spec.split, "medexp.data_digest": spec.digest})
     say_data(spec, config.data)
-    check_asked(config.evaluation, spec)
+    check_asked(config.evaluation, spec, columns=data.examples("test").metadata)
 
     # ---- evaluate, and export what was fitted
     network = best_network(classifier_module(config), trained.data, source / WEIGHTS)

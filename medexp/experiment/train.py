@@ -129,7 +129,7 @@ def _run(config: TrainConfig, execution: Execution, trial: Trial, *, resume: boo
     run.log_data(spec)
     run.log_tags({"medexp.split": spec.split, "medexp.data_digest": spec.digest})
     say_data(spec, config.data)
-    check_asked(config.evaluation, spec)
+    check_asked(config.evaluation, spec, columns=data.examples("test").metadata)
     if resume:
         refuse_other_data(data, folder / SPLIT)
     data.write_split(folder / SPLIT)
