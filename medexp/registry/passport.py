@@ -173,6 +173,8 @@ def _require_sense(passport: Passport, path: Path) -> None:
             f"The passport's thresholds do not fit its task. {where} with thresholds of "
             f"{', '.join(sorted(named)) or 'no class'}, task {passport.task} of {', '.join(passport.class_names)}."
         )
+    if odd := [f"{name} {number:g}" for name, number in passport.thresholds.items() if not 0 <= number <= 1]:
+        raise RegistryError(f"The passport's thresholds are no probabilities. {where} with {', '.join(odd)}.")
     absent = passport.conformal.absent_limits
     if set(passport.conformal.limits) != classes or (multilabel and set(absent or ()) != classes):
         raise RegistryError(

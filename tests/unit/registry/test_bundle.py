@@ -256,6 +256,8 @@ def test_an_input_that_the_digest_does_not_name_is_refused(folder: Path) -> None
     ("change", "message"),
     [
         ({"operating_point": with_thresholds({"clear": 0.5})}, "thresholds do not fit its task"),
+        ({"operating_point": with_thresholds({"nodule": float("inf")})}, "thresholds are no probabilities.*nodule inf"),
+        ({"operating_point": with_thresholds({"nodule": float("nan")})}, "thresholds are no probabilities.*nodule nan"),
         ({"task": "ordinal", "positive": None}, "thresholds do not fit its task"),
         ({"task": "multilabel", "positive": None}, "thresholds do not fit its task"),
         ({"conformal": replace(limits(spec()), limits={"clear": 0.1})}, "conformal limits do not fit its classes"),
