@@ -82,7 +82,10 @@ class Prediction(BaseModel):
     strangeness: float | None = Field(
         description="How unlike; refused above `strangeness_limit`. Null: there is no number, and it is refused."
     )
-    strangeness_limit: float = Field(description="Chosen on validation for a share of false refusals.")
+    strangeness_limit: float | None = Field(
+        description="Chosen on validation for a share of false refusals. Null: validation was too small to choose one, "
+        "and no image with a `strangeness` is refused."
+    )
     map: dict[str, list[list[float]]] | None = Field(default=None, description=_MAP)
     model: ModelName
     request_id: str = Field(description="As in the header X-Request-ID and the service's log.")
@@ -105,7 +108,7 @@ class Prediction(BaseModel):
             coverage=passport.conformal.coverage,
             refused=result.strange,
             strangeness=finite(result.strangeness),
-            strangeness_limit=passport.strangeness.threshold,
+            strangeness_limit=finite(passport.strangeness.threshold),
             map=_map(result, passport),
             model=ModelName.of(served),
             request_id=request_id,

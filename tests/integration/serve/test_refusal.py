@@ -14,7 +14,10 @@ from support import wait_until
 
 from medexp.registry.bundle import Bundle
 from medexp.registry.checksum import sha256
-from medexp.registry.passport import read_passport
+from medexp.registry.passport import read_passport, write_passport
+from serve.answers import Prediction
+from serve.champion import Served
+from serve.version import Version
 
 BLANK = png((40, 40))  # larger noise is smoother once it is resized: unlike what the model has learnt from
 
@@ -33,6 +36,15 @@ def test_an_answer_says_what_is_possible_and_how_strange_the_image_is(service: S
         assert (answer["coverage"], answer["map"]) == (0.9, None)
         refused.add(answer["refused"])
     assert refused == {True, False}, "an example that shows nothing"
+
+
+def test_a_limit_that_validation_was_too_small_for_is_null_and_no_infinity(bundle: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    passport = read_passport(path)
+    write_passport(path, replace(passport, strangeness=replace(passport.strangeness, threshold=float("inf"))))
+    opened = Bundle.open(path)
+    answer = Prediction.of(opened.classify(png()), Served(Version("medexp", "1", "champion", "m-1"), opened), "1")
+    assert answer.strangeness_limit is None
 
 
 def test_the_activation_map_comes_on_demand(service: Service, bundle: Path) -> None:
