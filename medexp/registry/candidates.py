@@ -143,6 +143,11 @@ class Candidates:
         if not found:
             if (reason := untested(runs, self._metric, self._objective)) is not None:
                 raise RegistryError(reason)
+            if run is not None and not runs:
+                raise RegistryError(
+                    f"No finished run has this id. Received: run={run}, tracking.experiment={self._experiment}. "
+                    "The best: python scripts/promote.py; one that was killed: python scripts/train.py resume=<run id>"
+                )
             asked = f"run={run}" if run else f"sweep={sweep}" if sweep else f"experiment {self._experiment}"
             raise RegistryError(
                 f"There is no finished run with a model and {self._metric}. Received: {asked}. "

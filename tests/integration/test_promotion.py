@@ -126,6 +126,8 @@ def test_a_run_that_does_not_exist_is_said(uri: str) -> None:
     record(uri, 0.8)
     with pytest.raises(RegistryError, match="run=nothing"):
         candidates(uri).propose(run="nothing")
+    with pytest.raises(RegistryError, match=r"No finished run has this id.*run=ffffffffffff"):
+        candidates(uri).propose(run="ffffffffffff")
 
 
 def test_an_evaluation_is_a_candidate_where_it_is_named_with_the_score_of_its_training(uri: str) -> None:
