@@ -126,7 +126,7 @@ def _worst(evidence: Evidence | None) -> WorstSubgroup | None:
 
 
 def _unjudged(of: Candidate, evidence: Evidence, files: RunFiles) -> str | None:
-    """Why there is no worst subgroup though the test images have metadata; None where they have none, or there is one."""
+    """Why there is no worst subgroup though the images have metadata; None where they have none, or there is one."""
     section = evidence.subgroups
     if section is None:
         path = files.find(of.run_id, "predictions/test.csv")
