@@ -35,7 +35,10 @@ def served(script: Script, medmnist: Path, tmp_path_factory: pytest.TempPathFact
     outputs = folder / "outputs"
     trained = script("train", "experiment=pneumonia_baseline", "trainer.max_epochs=2", f"paths.outputs={outputs}")
     assert trained.returncode == 0, trained.stderr
-    promoted = script("promote", f"paths.outputs={outputs}", "apply=true")
+    refused = script("promote", f"paths.outputs={outputs}", "apply=true")
+    assert "does not pass: audit" in refused.stderr  # of the published split eight images are in train and val
+    reason = "reason='a demonstration, after two epochs'"
+    promoted = script("promote", f"paths.outputs={outputs}", "apply=true", "waive=[audit]", reason)
     assert "Version 1 of medexp is champion" in promoted.stdout, promoted.stderr
     (run,) = (outputs / "runs").iterdir()
     with np.load(medmnist / "pneumoniamnist.npz") as file:

@@ -65,6 +65,7 @@ def test_a_script_refuses_a_leak_names_the_files_and_accepts_what_it_is_told_to(
     assert only_warned.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_training_on_a_leak_is_refused_before_it_begins_and_what_is_accepted_is_recorded(
     leaky: Path, outputs: Path, script: Script
 ) -> None:

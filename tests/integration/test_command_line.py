@@ -194,6 +194,7 @@ def test_the_baseline_experiment_trains_on_real_images(script: Script, outputs: 
     assert "SYNTHETIC" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_per_class_trains(script: Script, outputs: Path, tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image

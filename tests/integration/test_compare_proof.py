@@ -130,6 +130,7 @@ def test_runs_are_compared_by_the_beginnings_of_their_ids_and_recorded_as_a_run_
     assert (store.outputs / "comparisons" / run.info.run_id / "forest.png").is_file()
 
 
+@pytest.mark.slow
 def test_runs_that_are_not_here_are_fetched_from_the_store(script: Script, store: Store, tmp_path: Path) -> None:
     named = ",".join(store.runs[f"tested {i}"][:10] for i in range(4))
     done = script(
@@ -141,6 +142,7 @@ def test_runs_that_are_not_here_are_fetched_from_the_store(script: Script, store
     assert "Downloading" not in done.stderr
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compared_is_a_sentence(script: Script, store: Store, tmp_path: Path) -> None:
     at = f"paths.outputs={store.outputs}"
     ids = [store.runs["tested 0"], store.runs["validated 0"]]

@@ -73,6 +73,7 @@ def deep(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_sixteen_bits_reach_the_network_and_the_service_decodes_them_alike(
     deep: Path, script: Script, outputs: Path
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_stopped_sweep_closes_the_parent_and_the_child_within_ten_seconds(
     assert [parent.info.status, child.info.status] == ["KILLED", "KILLED"]
 
 
+@pytest.mark.slow
 def test_a_failed_job_fails_the_sweep_and_stops_no_other(script: Script, outputs: Path) -> None:
     done = script("train", "-m", *TINY, "model.filters=[8],[8,8,8,8,8,8,8,8],[4]", f"paths.outputs={outputs}")
     assert done.returncode == 1

@@ -219,6 +219,7 @@ def test_a_training_killed_between_its_result_and_its_end_is_closed_by_the_comma
     assert "1 run had nothing to send" in script("sync", f"paths.outputs={outputs}").stdout
 
 
+@pytest.mark.slow
 def test_a_training_that_is_asked_to_stop_writes_a_checkpoint_and_goes_on_from_there(
     whole: tuple[Path, float], outputs: Path
 ) -> None:

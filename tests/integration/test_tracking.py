@@ -45,6 +45,7 @@ def test_four_first_users_of_a_fresh_sqlite_lose_nothing(tmp_path: Path) -> None
     assert_nothing_is_lost(uri, 4)
 
 
+@pytest.mark.slow
 def test_three_first_users_of_a_fresh_postgresql_lose_nothing(postgres: str, tmp_path: Path) -> None:
     at_once(postgres, tmp_path / "artifacts", 3)
     assert_nothing_is_lost(postgres, 3)
@@ -68,6 +69,7 @@ def test_a_sweep_on_postgresql_has_a_parent_and_children(postgres: str, script: 
     assert not (outputs / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_password_is_recorded_nowhere(postgres: str, script: Script, outputs: Path) -> None:
     done = script("train", "-m", "seed=0", *TINY, f"tracking.uri={postgres}", f"paths.outputs={outputs}")
     assert done.returncode == 0, done.stderr

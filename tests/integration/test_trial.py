@@ -20,7 +20,7 @@ from medexp.config.register import CONF, register
 from medexp.config.schema import TrainConfig
 from medexp.errors import ConfigError, RegistryError, TrainingError
 from medexp.experiment.trial import run_trial
-from medexp.registry.promotion import Promotion
+from medexp.registry.candidates import Candidates
 from medexp.sweep.attached import StudyTrial
 from medexp.sweep.plan import Plan
 from medexp.sweep.records import Order, Record
@@ -136,11 +136,11 @@ def test_a_light_trial_reports_each_epoch_and_is_validated_only(outputs: Path) -
     assert run.data.tags["medexp.trial.state"] == "COMPLETE"
     assert (run.data.tags["medexp.study"], run.data.tags["medexp.trial.number"]) == ("study", "0")
     assert run.data.metrics["best_val_auc"] == record.values[0]
-    promotion = Promotion(
+    candidates = Candidates(
         uri=f"sqlite:///{outputs}/mlflow.db", experiment="medexp", model_name="m", objective=Objective("val_auc", "max")
     )
     with pytest.raises(RegistryError, match=r"validated only.*Train it .*: python scripts/train\.py"):
-        promotion.propose()
+        candidates.propose()
 
 
 def test_trials_of_other_seeds_share_one_audit(outputs: Path) -> None:

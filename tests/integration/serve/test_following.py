@@ -119,6 +119,7 @@ def test_a_valid_cache_is_not_fetched_again(registry: Registry, service: Service
         BundleCache(Path("/proc/none")).open(version, never)
 
 
+@pytest.mark.slow
 def test_postgresql_is_a_store_too(bundle: Path, tmp_path: Path, postgres: str) -> None:
     with serving(tmp_path / "service", tracking_uri=postgres) as service:
         service.wait_detail("being created")

@@ -256,6 +256,7 @@ def test_trials_at_once_run_on_cores_of_their_own(tmp_path: Path) -> None:
     assert own[0] | own[1] == os.sched_getaffinity(0)
 
 
+@pytest.mark.slow
 def test_sixty_trials_leave_no_zombie_and_no_open_file(tmp_path: Path) -> None:
     others = set(psutil.Process().children(recursive=True))  # of other tests in this process
     with processes(lambda number, overrides: None, tmp_path, slots=2) as jobs:

@@ -111,6 +111,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_losses_metrics_and_weights_of_one(trained: dict[str, Any]) -> None:
     one, two = trained["one"], trained["two"]
     assert set(one["history"]) == {"loss", "auc", "accuracy", "val_loss", "val_auc", "val_accuracy"}

@@ -23,6 +23,7 @@ def names(folder: Path) -> list[str]:
     return [path.name for path in Checkpoints(folder / "checkpoints").paths()]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_for_a_while_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     never = At("never", 0, interrupt)
     whole = fit(tmp_path / "whole", one_phase(4, never, never, never), checkpoint_every="2 steps")

@@ -202,6 +202,7 @@ def test_a_training_that_was_at_its_end_is_not_trained_again(tmp_path: Path) -> 
     assert again.seconds >= whole.seconds
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_steps_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = train(tmp_path / "whole", optimizer="lion")
     with pytest.raises(Interrupted):
