@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -233,6 +234,8 @@ IMAGES = np.arange(2, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
         (outputs(feature=1.1), outputs(), "features differ"),
         (outputs(), outputs(heat=1.1), "class activation maps differ"),
         (outputs(heat=None), outputs(heat=None), "the class activation map is missing"),
+        (replace(outputs(), map=np.ones((2, 1, 4, 1), np.float32)), outputs(), "class activation maps differ"),
+        (replace(outputs(), probabilities=np.ones((2, 1), np.float32)), outputs(), "probabilities differ by up to inf"),
     ],
 )
 def test_a_graph_agrees_only_if_all_that_it_says_is_what_keras_says(
