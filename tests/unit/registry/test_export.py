@@ -333,3 +333,13 @@ def test_a_graph_without_the_outputs_of_a_bundle_is_refused(tmp_path: Path) -> N
 def test_a_graph_that_differs_from_keras_is_not_shipped(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"probabilities differ by up to .*, allowed is 1e-05"):
         export(tmp_path / "bundle", ill_conditioned(DATA), DATA)
+
+
+def test_the_graph_that_needs_tensorflow_is_last_however_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {"saved_model": 1.0, "onnx": 2.0, "litert": 3.0}
+    monkeypatch.setattr(
+        "medexp.registry.export.milliseconds",
+        lambda engines, image: {name: {"1": times[name], "8": times[name]} for name in engines},
+    )
+    found = export_tiny(tmp_path / "bundle", engines=("saved_model", "litert", "onnx")).passport.engines
+    assert [engine.kind for engine in found] == ["onnx", "litert", "saved_model"]
