@@ -51,12 +51,8 @@ def compare(
     single = _joined([engine(images[i : i + 1]) for i in range(len(images))])
     together = engine(images)
     differences = [_apart(found.probabilities, wanted.probabilities) for found in (single, together)]
-    decided = [
-        decide(found.probabilities, task=data.task, class_names=data.class_names, thresholds=thresholds)
-        for found in (wanted, single, together)
-    ]
-    flips = int(max((decided[0] != other).sum() for other in decided[1:]))
-    difference = max(differences) if np.isfinite(differences).all() else float("nan")
+    flips = max(_flips(found, wanted, data, thresholds) for found in (single, together))
+    difference = float(np.max(differences))  # NaN where one is
     return Agreement(
         difference=difference,
         batch_difference=_apart(single.probabilities, together.probabilities),
@@ -97,6 +93,16 @@ def _in_turns(engines: Mapping[str, Engine], batch: np.ndarray) -> dict[str, lis
     return taken
 
 
+def _flips(found: Outputs, wanted: Outputs, data: DataSpec, thresholds: Mapping[str, float]) -> int:
+    if found.probabilities.shape != wanted.probabilities.shape:
+        return len(wanted.probabilities)
+    here, there = (
+        decide(said.probabilities, task=data.task, class_names=data.class_names, thresholds=thresholds)
+        for said in (found, wanted)
+    )
+    return int((here != there).sum())
+
+
 def _why_not(difference: float, flips: int, single: Outputs, together: Outputs, wanted: Outputs) -> str | None:
     if not difference <= TOLERANCE:
         return f"probabilities differ by up to {difference:.2g}, allowed is {TOLERANCE:g}"
@@ -117,7 +123,8 @@ def _near(found: np.ndarray, wanted: np.ndarray) -> bool:
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.abs(one - other).max())
+    """Largest difference; infinite where shapes differ, which NumPy might make equal."""
+    return float(np.abs(one - other).max()) if one.shape == other.shape else float("inf")
 
 
 def _joined(parts: list[Outputs]) -> Outputs:

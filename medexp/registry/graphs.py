@@ -149,7 +149,7 @@ def _without_erfc(model: Any) -> None:
         nodes.append(helper.make_node("Erf", [node.input[0]], [f"{node.output[0]}/erf"], name=f"{node.name}/erf"))
         nodes.append(helper.make_node("Sub", ["erfc/one", f"{node.output[0]}/erf"], [node.output[0]], name=node.name))
     if found:
-        model.graph.initializer.append(numpy_helper.from_array(np.float32(1), "erfc/one"))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "erfc/one"))
         del model.graph.node[:]
         model.graph.node.extend(nodes)
 

@@ -22,7 +22,8 @@ from medexp.models.feature_map import feature_map
 from medexp.models.losses import cross_entropy
 from medexp.models.module import ClassifierModule
 from medexp.models.serving import serving_model
-from medexp.registry.agreement import TOLERANCE
+from medexp.registry.agreement import compare
+from medexp.registry.engine.base import Outputs
 from medexp.registry.engine.open import KINDS, open_engine
 from medexp.registry.graphs import Graphs
 from medexp.types import DataSpec, InputSpec
@@ -235,14 +236,16 @@ def test_its_weights_fit_a_network_built_anew(name: str, spec: DataSpec, built: 
 @pytest.mark.parametrize(("name", "spec"), cases(quick=set()))
 def test_each_of_its_graphs_says_what_keras_says(name: str, spec: DataSpec, tmp_path: Path) -> None:
     model = serving_model(build(name, spec), task=spec.task)
-    wanted = {key: np.asarray(tensor) for key, tensor in model(images(spec), training=False).items()}
-    assert wanted["probabilities"].shape == (6, len(spec.class_names))
+    said = {key: np.asarray(tensor) for key, tensor in model(images(spec), training=False).items()}
+    wanted = Outputs(said["probabilities"], said["features"], said["map"])
+    assert wanted.probabilities.shape == (6, len(spec.class_names))
+    thresholds = dict.fromkeys(spec.class_names if spec.task == "multilabel" else (), 0.5)
+    why_not = {}
     with Graphs(model) as graphs:
         for kind in KINDS:
             engine = open_engine(kind, graphs.write(kind, tmp_path))
-            for rows in (slice(0, 6), slice(2, 3)):
-                found = engine(images(spec)[rows])
-                assert np.abs(found.probabilities - wanted["probabilities"][rows]).max() <= TOLERANCE, kind
-                assert found.features == pytest.approx(wanted["features"][rows], abs=1e-3), kind
-                assert found.map is not None
-                assert found.map == pytest.approx(wanted["map"][rows], abs=1e-3), kind
+            found = compare(engine, wanted, images(spec), data=spec, thresholds=thresholds)
+            why_not[kind] = found.why_not
+    if said["map"].shape[1:3] == (1, 1):  # tf2onnx loses the axes of some: such a graph is not shipped
+        assert why_not.pop("onnx") in (None, "class activation maps differ")
+    assert set(why_not.values()) == {None}

@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -233,6 +234,8 @@ IMAGES = np.arange(2, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
         (outputs(feature=1.1), outputs(), "features differ"),
         (outputs(), outputs(heat=1.1), "class activation maps differ"),
         (outputs(heat=None), outputs(heat=None), "the class activation map is missing"),
+        (replace(outputs(), map=np.ones((2, 1, 4, 1), np.float32)), outputs(), "class activation maps differ"),
+        (replace(outputs(), probabilities=np.ones((2, 1), np.float32)), outputs(), "probabilities differ by up to inf"),
     ],
 )
 def test_a_graph_agrees_only_if_all_that_it_says_is_what_keras_says(
@@ -330,3 +333,13 @@ def test_a_graph_without_the_outputs_of_a_bundle_is_refused(tmp_path: Path) -> N
 def test_a_graph_that_differs_from_keras_is_not_shipped(tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"probabilities differ by up to .*, allowed is 1e-05"):
         export(tmp_path / "bundle", ill_conditioned(DATA), DATA)
+
+
+def test_the_graph_that_needs_tensorflow_is_last_however_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {"saved_model": 1.0, "onnx": 2.0, "litert": 3.0}
+    monkeypatch.setattr(
+        "medexp.registry.export.milliseconds",
+        lambda engines, image: {name: {"1": times[name], "8": times[name]} for name in engines},
+    )
+    found = export_tiny(tmp_path / "bundle", engines=("saved_model", "litert", "onnx")).passport.engines
+    assert [engine.kind for engine in found] == ["onnx", "litert", "saved_model"]
