@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from medexp.registry.checksum import require_unchanged
 from medexp.registry.classification import Classification, classification
 from medexp.registry.engine.base import Engine, MissingRuntimeError, Outputs
 from medexp.registry.engine.open import open_engine
+from medexp.registry.golden import FILE as GOLDEN_FILE
 from medexp.registry.golden import Golden
 from medexp.registry.passport import EngineRecord, Passport, read_passport
 
@@ -52,6 +54,12 @@ class Bundle:
                 this version of medexp prepares them, or no engine that can be run here.
         """
         passport = read_passport(path)
+        needed = {SPACE_FILE, GOLDEN_FILE, *(("model.bin",) if "model.xml" in passport.files else ())}
+        if unlisted := sorted(needed - set(passport.files)):
+            raise RegistryError(
+                f"The passport holds no checksum of files that it needs. Received: {path} without "
+                f"{', '.join(unlisted)}. Fetch the bundle again from the registry, or train anew."
+            )
         require_unchanged(path, passport.files)
         if passport.preprocessing != passport.input.digest:
             raise RegistryError(
@@ -123,7 +131,7 @@ def _first_installed(path: Path, passport: Passport, *, threads: int, only: str 
 def _read_space(path: Path) -> FeatureSpace:
     try:
         return FeatureSpace.read(path / SPACE_FILE)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise RegistryError(
             f"The bundle's feature space cannot be read. Received: {path / SPACE_FILE} ({error})."
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class Golden:
         try:
             with np.load(folder / FILE, allow_pickle=False) as found:
                 return cls(found["pixels"], found["probabilities"], found["features"], found["chart"].tobytes())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RegistryError(f"The golden images cannot be read ({error}). Received: {folder / FILE}.") from error
 
     def check(self, read: Callable[[bytes], np.ndarray], run: Callable[[np.ndarray], Outputs], *, where: str) -> None:
@@ -68,6 +69,11 @@ class Golden:
             RegistryError: the chart is prepared in another way, or an answer is another one.
         """
         pixels = read(self.chart)
+        if pixels.shape != self.pixels.shape[1:]:
+            raise RegistryError(
+                f"The golden images are not of the network's size. Received: {where} with {self.pixels.shape[1:]}, "
+                f"prepared here {pixels.shape}. Fetch the bundle again from the registry, or train anew."
+            )
         apart = float(np.abs(pixels.astype(float) - self.pixels[-1].astype(float)).max())
         if apart > _LEVELS * (257 if self.pixels.dtype == np.uint16 else 1):
             raise RegistryError(

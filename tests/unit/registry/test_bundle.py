@@ -390,3 +390,25 @@ def test_a_missing_runtime_says_what_to_install(folder: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(MissingRuntimeError, match=r"engine litert\. Install it: pip install ai-edge-litert"):
         LiteRtEngine(folder / "model.tflite")
+
+
+@pytest.mark.parametrize("name", ["feature_space.npz", "golden.npz", "model.bin"])
+def test_a_file_that_the_passport_has_no_checksum_of_is_refused(name: str, folder: Path) -> None:
+    reseal(folder, files={key: value for key, value in read_passport(folder).files.items() if key != name})
+    with pytest.raises(RegistryError, match=f"no checksum of files that it needs.*{name}"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", ["feature_space.npz", "golden.npz"])
+def test_an_archive_that_ends_early_is_refused(name: str, folder: Path) -> None:
+    replaced(folder, name, (folder / name).read_bytes()[:-200])
+    with pytest.raises(RegistryError, match="cannot be read"):
+        Bundle.open(folder).verify()
+
+
+def test_golden_images_of_another_size_are_refused(folder: Path) -> None:
+    golden = Golden.read(folder)
+    replace(golden, pixels=golden.pixels[:, :4]).write(folder)
+    reseal(folder, files={**read_passport(folder).files, "golden.npz": sha256(folder / "golden.npz")})
+    with pytest.raises(RegistryError, match="not of the network's size"):
+        Bundle.open(folder).verify()
