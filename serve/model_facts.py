@@ -114,6 +114,9 @@ class ModelFacts(ModelName):
     calibration: str = Field(examples=["temperature"], description="What is inside the model.")
     coverage: float = Field(description="How often, of each class, `possible` holds it.")
     false_refusal: float = Field(description="Share of images like those of validation that are refused.")
+    strangeness_limit: float | None = Field(
+        description="Images above it are refused. Null: validation was too small to choose one, and none is."
+    )
     intended_use: str | None = Field(description="Null: nobody has said.")
     not_for: str | None = Field(description="Null: nobody has said.")
     data: TrainedOn
@@ -152,6 +155,7 @@ class ModelFacts(ModelName):
             calibration=passport.calibration.method,
             coverage=passport.conformal.coverage,
             false_refusal=passport.strangeness.false_refusal,
+            strangeness_limit=finite(passport.strangeness.threshold),
             intended_use=passport.facts.get("intended_use"),
             not_for=passport.facts.get("not_for"),
             data=TrainedOn(

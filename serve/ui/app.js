@@ -141,8 +141,13 @@ function reason({ task, classes, label, labels, positive, threshold }) {
 const list = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`);
 
 // How sure the answer is, by the set of classes that cannot be ruled out; nothing where it must not be used.
-function sureness({ task, possible, undecided, coverage, refused }) {
-  if (refused) return "";
+function sureness(answer) {
+  if (answer.refused) return "";
+  const blind = "This model cannot tell strange images and refuses none: look whether this is one of those it is for.";
+  return answer.strangeness_limit === null ? `${howSure(answer)} ${blind}` : howSure(answer);
+}
+
+function howSure({ task, possible, undecided, coverage }) {
   const often = `The true class is among those that are possible in at least ${Math.round(100 * coverage)} % of cases.`;
   if (task === "multilabel") {
     if (undecided.length === 0) return "Sure of every class.";

@@ -123,3 +123,15 @@ def test_the_page_says_in_plain_words_that_an_image_is_strange(
     spoken = browser.execute_script("return document.getElementById('spoken').textContent")
     assert "Do not use its answer" in spoken
     browser.save_screenshot(str(artifacts / "serve_strange.png"))
+
+
+def test_page_and_model_say_that_nothing_is_refused_where_no_limit_could_be_chosen(
+    bundle: Path, browser: Any, tmp_path: Path
+) -> None:
+    strangeness = replace(read_passport(bundle).strangeness, threshold=float("inf"))
+    registry = Registry(f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "artifacts")
+    version = registry.register(variant(bundle, tmp_path / "v1", strangeness=strangeness))
+    with serving(tmp_path / "service", tracking_uri=registry.uri) as service:
+        service.wait_ready(version)
+        assert service.http.get("/v1/model").json()["strangeness_limit"] is None
+        assert "cannot tell strange images and refuses none" in shown(service, browser, png(), tmp_path)["sure"]
