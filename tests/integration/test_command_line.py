@@ -214,6 +214,7 @@ def test_a_folder_per_class_trains(script: Script, outputs: Path, tmp_path: Path
     assert json.loads(path.read_text())["data"]["class_names"] == ["1", "0"]
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_nowhere_names_url_folder_and_phantom(script: Script, outputs: Path, tmp_path: Path) -> None:
     done = script(
         "train", "data=breastmnist", f"paths.datasets={tmp_path / 'datasets'}", f"data.search=[{tmp_path}]",

@@ -56,7 +56,7 @@ def start(outputs: Path, *arguments: str) -> subprocess.Popen[str]:
     ("number", "status", "code"),
     [
         (signal.SIGTERM, "KILLED", 143),
-        (signal.SIGINT, "KILLED", 130),
+        pytest.param(signal.SIGINT, "KILLED", 130, marks=pytest.mark.slow),
         pytest.param(signal.SIGHUP, "KILLED", 129, marks=pytest.mark.slow),
     ],
     ids=["SIGTERM", "Ctrl-C", "closed terminal"],
@@ -148,6 +148,7 @@ def test_outputs_that_cannot_be_written_are_named(script: Script) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_unknown_metric_stops_after_the_first_epoch_and_lists_what_there_is(script: Script, outputs: Path) -> None:
     done = script("train", *TINY, "objective.metric=val_acuracy", f"paths.outputs={outputs}")
     assert done.returncode == 1

@@ -102,6 +102,7 @@ def test_another_aim_gives_another_bundle_of_the_same_network(trained: Path, eva
     assert run.data.metrics["best_val_auc"] == client.get_run(trained.name).data.metrics["best_val_auc"]
 
 
+@pytest.mark.slow
 def test_values_that_are_not_named_are_the_runs_own(evaluate: Evaluate) -> None:
     folder = evaluate("evaluation.corruptions=[]", "evaluation.saliency=false")
     evidence = read_evidence(folder / "evaluation")

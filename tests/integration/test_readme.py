@@ -52,6 +52,7 @@ def test_the_new_network_and_the_new_policy_train(copy: Path) -> None:
     assert "name: mirrored" in (folder / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_new_data_set_needs_its_yaml_only(copy: Path) -> None:
     from PIL import Image
 

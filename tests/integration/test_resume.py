@@ -285,9 +285,8 @@ def test_a_run_that_is_asked_to_stop_in_any_stage_is_killed_in_time_and_can_be_r
     assert steps_of(outputs, "loss") == [1]
 
 
-@pytest.mark.parametrize(
-    "what", ["phase all", pytest.param(r"epoch +2/", marks=pytest.mark.slow)], ids=["while it compiles", "in an epoch"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["phase all", r"epoch +2/"], ids=["while it compiles", "in an epoch"])
 def test_a_second_ctrl_c_ends_a_training_at_once(what: str, outputs: Path) -> None:
     from medexp.tracking.store import open_client
 

@@ -55,6 +55,7 @@ def predicted(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_findings_are_trained_measured_and_exported(script: Script, outputs: Path, manifest: Path) -> None:
     folder, printed = trained(
         script, outputs, f"data.manifest={manifest}", "data.label_column=found", "data.label_separator='|'"

@@ -143,6 +143,7 @@ def test_a_light_trial_reports_each_epoch_and_is_validated_only(outputs: Path) -
         candidates.propose()
 
 
+@pytest.mark.slow
 def test_trials_of_other_seeds_share_one_audit(outputs: Path) -> None:
     study = Study.open(outputs)
     for seed in (0, 1):

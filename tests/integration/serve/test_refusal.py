@@ -60,6 +60,7 @@ def test_a_wrong_question_is_told_what_it_may_be(service: Service) -> None:
     assert "image is missing" not in problem["detail"]
 
 
+@pytest.mark.slow
 def test_a_version_that_answers_otherwise_than_it_did_is_not_served(bundle: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "bundle"
     in_a_process(

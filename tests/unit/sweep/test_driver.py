@@ -44,7 +44,7 @@ def test_a_study_is_run_to_its_end_and_the_same_command_finds_nothing_left(tmp_p
 
 def test_no_trial_waits_for_another_one(tmp_path: Path) -> None:
     def job(number: int, overrides: tuple[str, ...]) -> None:
-        toy_job(tmp_path, 4 if number == 0 else 0.02)(number, overrides)
+        toy_job(tmp_path, 2.5 if number == 0 else 0.02)(number, overrides)
 
     assert sweep(plan_in(tmp_path, n_trials=6, pruner="none"), job, slots=2) == DONE
     assert [index for what, index, _ in diary(tmp_path) if what == "told"][-1] == 0

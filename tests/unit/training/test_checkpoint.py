@@ -123,7 +123,7 @@ for epoch in range(100_000):
 """
 
 
-@pytest.mark.parametrize("after", [1, 3, 8])
+@pytest.mark.parametrize("after", [3, *(pytest.param(kills, marks=pytest.mark.slow) for kills in (1, 8))])
 def test_a_writer_that_is_killed_leaves_the_last_whole_one(after: int, tmp_path: Path) -> None:
     folders = [str(Path(__file__).parent), *sys.path]
     writer = subprocess.Popen([sys.executable, "-c", WRITE, str(tmp_path), *folders], stdout=subprocess.PIPE, text=True)

@@ -120,6 +120,7 @@ def test_two_devices_give_the_losses_metrics_and_weights_of_one(trained: dict[st
     assert two["weights"] == pytest.approx(one["weights"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_each_device_draws_other_numbers_and_the_first_those_of_a_single_one(trained: dict[str, Any]) -> None:
     for alone, (first, second) in zip(trained["drawn one"], trained["drawn two"], strict=True):
         assert first == alone
