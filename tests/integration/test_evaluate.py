@@ -168,3 +168,11 @@ def test_what_would_have_no_effect_is_refused(overrides: list[str], said: str, t
 def _result(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return found
+
+
+def test_what_cannot_be_evaluated_is_refused_before_it_is_trained(script: Script, outputs: Path) -> None:
+    done = script("train", *TINY, "evaluation.subgroups=[nothing]", f"paths.outputs={outputs}")
+    assert done.returncode == 1
+    assert "nothing" in done.stderr
+    assert "epoch 1/" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
