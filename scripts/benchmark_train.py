@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +61,7 @@ model.compile(**module.compile_args(spec, network, total_steps=steps * epochs, s
 ends = []
 clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
 model.fit(*train, batch_size=size, epochs=epochs, verbose=0, validation_data=val, callbacks=[clock])
-print(len(train[0]) * (epochs - 1) / (ends[-1] - ends[0]))
+print(len(train[0]) / float(np.median(np.diff(ends))))
 """
 )
 CHECKPOINT = (
@@ -121,14 +123,16 @@ def measure(repeats: int, interleaved: Callable[[dict[str, Callable[[], float]],
 
 
 def _our_rate(arguments: tuple[str, ...]) -> float:
-    """Of all epochs but the first, which compiles; with validation, best weights, checkpoints, log, MLflow."""
+    """Of the median epoch after the first, which compiles; with validation, best weights, checkpoints, log, MLflow."""
     with tempfile.TemporaryDirectory() as outputs:
-        subprocess.run([sys.executable, TRAIN, *arguments, f"paths.outputs={outputs}"], check=True, capture_output=True)
+        command = [sys.executable, TRAIN, *arguments, "evaluation=quick", f"paths.outputs={outputs}"]
+        subprocess.run(command, check=True, capture_output=True)
         (folder,) = Path(outputs).glob("runs/*")
         entries = map(json.loads, (folder / "tracking.jsonl").read_text().splitlines())
         result = json.loads((folder / "result.json").read_text())
-        ends = [e["time"] for e in entries if e["kind"] == "metrics" and "val_loss" in e["metrics"] and e["step"]]
-        return float(result["data"]["images"]["train"] * (len(ends) - 1) / (ends[-1] - ends[0]) * 1000)
+        ends = [e["time"] for e in entries if e["kind"] == "metrics" and "val_loss" in e["metrics"]]
+        epochs = [(end - start) / 1000 for start, end in pairwise(ends)]
+        return float(result["data"]["images"]["train"] / statistics.median(epochs))
 
 
 def _bare_rate(arguments: tuple[str, ...]) -> float:

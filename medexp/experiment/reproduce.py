@@ -15,7 +15,6 @@ from medexp.config.saved import ENVIRONMENT, RESULT
 from medexp.config.schema import SweepConfig, TrainConfig
 from medexp.errors import ConfigError
 from medexp.experiment.attempt import was_pruned
-from medexp.experiment.comparison import Part, compare_runs
 from medexp.experiment.data import data_module
 from medexp.experiment.differences import (
     Difference,
@@ -27,6 +26,7 @@ from medexp.experiment.differences import (
     resumed_differences,
 )
 from medexp.experiment.record import CONFIG, no_code
+from medexp.experiment.reproduced import Part, compare_runs
 from medexp.experiment.train import SPLIT, train
 from medexp.logs import FILE_ONLY
 from medexp.tracking.base import Run

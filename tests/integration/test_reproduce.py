@@ -230,7 +230,7 @@ def test_an_interrupted_run_is_refused(run: Original, refusal: Callable[..., str
 def test_two_runs_are_compared_number_by_number(run: Original, original: Original) -> None:
     import h5py
 
-    from medexp.experiment.comparison import compare_runs
+    from medexp.experiment.reproduced import compare_runs
 
     assert all(part.same for part in compare_runs(original.folder, run.folder))
     with h5py.File(run.folder / "best.weights.h5", "r+") as file:

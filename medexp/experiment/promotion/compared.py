@@ -15,7 +15,7 @@ from medexp.errors import DataError, MedexpError
 from medexp.evaluation.comparison.paired import PairedDifference, paired_difference
 from medexp.evaluation.predictions import Predictions
 from medexp.experiment.promotion.rescored import rescored
-from medexp.experiment.promotion.run_files import RunFiles
+from medexp.experiment.run_files import RunFiles
 from medexp.registry.bundle import Bundle
 from medexp.registry.candidates import Candidate
 from medexp.registry.gates.facts import Paired

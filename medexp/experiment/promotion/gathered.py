@@ -12,7 +12,7 @@ from medexp.evaluation.evidence import Evidence, Subgroup
 from medexp.evaluation.evidence_file import FILE, FOLDER, read_evidence
 from medexp.evaluation.predictions import Predictions
 from medexp.experiment.promotion.compared import Comparison
-from medexp.experiment.promotion.run_files import RunFiles
+from medexp.experiment.run_files import RunFiles
 from medexp.registry.bundle import Bundle
 from medexp.registry.candidates import Candidate
 from medexp.registry.checksum import sha256

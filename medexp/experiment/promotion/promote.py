@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from medexp.config.schema_promote import PromoteConfig
@@ -14,8 +12,8 @@ from medexp.errors import RegistryError
 from medexp.experiment.promotion.gathered import Gathered, gather
 from medexp.experiment.promotion.rollback import roll_back
 from medexp.experiment.promotion.rules import rules_of
-from medexp.experiment.promotion.run_files import RunFiles
 from medexp.experiment.promotion.signed import signature
+from medexp.experiment.run_files import run_files
 from medexp.registry.candidates import Candidates, Proposal
 from medexp.registry.decision import Decision
 from medexp.registry.gates.judge import judge
@@ -23,7 +21,7 @@ from medexp.registry.gates.result import NEVER_WAIVED, GateResult
 from medexp.registry.lineage import CHALLENGER, CHAMPION, PREVIOUS
 from medexp.registry.promotion import Promotion
 from medexp.registry.proposal_table import print_gates, print_proposal
-from medexp.tracking.store import open_client, store_errors
+from medexp.tracking.store import store_errors
 from medexp.types import Objective
 
 
@@ -35,7 +33,8 @@ def promote(config: PromoteConfig) -> str | None:
     Raises:
         MedexpError: there is nothing to promote or to go back to, or `apply` was asked for what a gate refuses.
     """
-    store: dict[str, Any] = {"uri": config.tracking.uri, "experiment": config.tracking.experiment}
+    uri = config.tracking.uri
+    store: dict[str, Any] = {"uri": uri, "experiment": config.tracking.experiment}
     objective = Objective(config.objective.metric, config.objective.mode)
     candidates = Candidates(**store, model_name=config.model_name, objective=objective)
     promotion = Promotion(**store, model_name=config.model_name)
@@ -49,15 +48,8 @@ def promote(config: PromoteConfig) -> str | None:
         return _finish(proposal, promotion, config)
     if config.alias == CHALLENGER and proposal.done:
         raise RegistryError("The candidate is the champion: it cannot challenge itself. Name another: run=<run id>")
-    with tempfile.TemporaryDirectory(prefix="medexp-promote-") as scratch:
-        files = RunFiles(
-            open_client(config.tracking.uri, create=False),
-            uri=config.tracking.uri,
-            outputs=config.paths.outputs,
-            scratch=Path(scratch),
-        )
-        with store_errors(config.tracking.uri):
-            gathered = gather(proposal.candidate, proposal.champion, files=files, config=config)
+    with run_files(outputs=config.paths.outputs, uri=uri) as files, store_errors(uri):
+        gathered = gather(proposal.candidate, proposal.champion, files=files, config=config)
     results = judge(gathered.facts, rules_of(config.gates), alias=config.alias, waive=config.waive)
     print_gates(results)
 

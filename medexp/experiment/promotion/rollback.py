@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 
 from medexp.config.schema_promote import PromoteConfig
 from medexp.console import wide_console
 from medexp.errors import MedexpError, RegistryError
-from medexp.experiment.promotion.run_files import RunFiles
 from medexp.experiment.promotion.signed import signature
+from medexp.experiment.run_files import run_files
 from medexp.registry.bundle import Bundle
 from medexp.registry.decision import Decision
 from medexp.registry.lineage import CHAMPION
 from medexp.registry.promotion import Back, Promotion
-from medexp.tracking.store import open_client, store_errors
+from medexp.tracking.store import store_errors
 
 
 def roll_back(promotion: Promotion, config: PromoteConfig) -> str:
@@ -48,9 +46,7 @@ def roll_back(promotion: Promotion, config: PromoteConfig) -> str:
 
 
 def _require_bundle(model_id: str, back: Back, config: PromoteConfig) -> None:
-    with tempfile.TemporaryDirectory(prefix="medexp-promote-") as scratch:
-        client = open_client(config.tracking.uri, create=False)
-        files = RunFiles(client, uri=config.tracking.uri, outputs=config.paths.outputs, scratch=Path(scratch))
+    with run_files(outputs=config.paths.outputs, uri=config.tracking.uri) as files:
         try:
             with store_errors(config.tracking.uri):
                 Bundle.open(files.bundle(model_id)).verify()

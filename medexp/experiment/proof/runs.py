@@ -10,9 +10,9 @@ from medexp.console import wide_console
 from medexp.errors import ConfigError, DataError
 from medexp.experiment.proof.prove import Proof, compared, facts, numbers, show
 from medexp.experiment.proof.record import recorder
-from medexp.experiment.proof.run_files import RunFiles, run_files
 from medexp.experiment.proof.tested_run import TestedRun, read_tested
 from medexp.experiment.record import source_tags
+from medexp.experiment.run_files import RunFiles, run_files
 
 logger = logging.getLogger(__name__)
 BELOW = "comparisons"

@@ -11,9 +11,9 @@ from medexp.console import wide_console
 from medexp.errors import MedexpError
 from medexp.experiment.proof.prove import Proof, compared, facts, numbers, show
 from medexp.experiment.proof.record import record_in
-from medexp.experiment.proof.run_files import RunFiles, run_files
 from medexp.experiment.proof.runs import BELOW
 from medexp.experiment.proof.tested_run import TestedRun, read_tested
+from medexp.experiment.run_files import RunFiles, run_files
 from medexp.redact import redact
 from medexp.sweep.compare import Found, compare, find_compared
 from medexp.sweep.leaderboard import Leaderboard, Row

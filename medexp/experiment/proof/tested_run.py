@@ -13,8 +13,8 @@ from medexp.errors import ConfigError, DataError
 from medexp.evaluation.evidence_file import FILE, FOLDER, read_evidence
 from medexp.evaluation.metric_keys import metric_keys
 from medexp.evaluation.predictions import Predictions
-from medexp.experiment.proof.run_files import RunFiles
 from medexp.experiment.result_file import read_result
+from medexp.experiment.run_files import RunFiles
 from medexp.types import RunResult, digest_of
 
 PREDICTIONS, RESULT, CONFIG, SPLIT = "predictions/test.csv", "result.json", "config.yaml", "split.csv"

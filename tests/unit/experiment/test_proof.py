@@ -15,10 +15,10 @@ from tested_runs import config, write_tested_run
 from medexp.config.schema_compare import ProofConfig
 from medexp.errors import ConfigError, DataError
 from medexp.experiment.proof.prove import compared, default_metric
-from medexp.experiment.proof.run_files import RunFiles
 from medexp.experiment.proof.same_test import require_same_test
 from medexp.experiment.proof.tested_run import TestedRun, read_tested
 from medexp.experiment.proof.variants import pooled
+from medexp.experiment.run_files import RunFiles
 from medexp.types import Objective
 
 PROOF = ProofConfig(

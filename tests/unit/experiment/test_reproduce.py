@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from medexp.config.load import load
 from medexp.config.register import CONF, register
 from medexp.errors import ConfigError
-from medexp.experiment.comparison import compare_runs
 from medexp.experiment.reproduce import reproduce
+from medexp.experiment.reproduced import compare_runs
 from medexp.tracking.null_tracker import NullTracker
 
 

@@ -186,7 +186,8 @@ def test_stopping_sends_sigterm_to_every_trial_also_to_one_that_only_begins(tmp_
 
         signal.signal(signal.SIGTERM, heed)
         print("pid", os.getpid())
-        time.sleep(60)
+        for _ in range(600):  # a signal just before one long sleep is heeded after it
+            time.sleep(0.1)
 
     with processes(job, tmp_path, slots=2) as jobs:
         jobs.start(0, [])

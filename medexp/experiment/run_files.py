@@ -1,4 +1,4 @@
-"""Runs by what a person remembers of them, and their files: in folders here, or among the artifacts of the store."""
+"""Runs by what a person remembers of them, and their files: in folders here, or in the store."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from medexp.config.find_run import SHORTEST
-from medexp.errors import ConfigError, TrackingError
+from medexp.errors import ConfigError, RegistryError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
+BUNDLE = "bundle"
 _BELOW = ("runs", "evaluations")
 _ID = re.compile(r"[0-9a-f]+")
 _SHOWN = 5
 
 
 class RunFiles:
-    """Finds runs and their files. What is not in a folder here is fetched once, into `scratch`.
+    """Finds runs, their files and the bundles of their models. What is not here is fetched once, into `scratch`.
 
     Args:
         outputs: below which runs have their folders.
@@ -91,9 +92,38 @@ class RunFiles:
             parent = name.rpartition("/")[0]
             if name not in {item.path for item in client.list_artifacts(run_id, parent or None)}:
                 return None
-            into = self._scratch / run_id
+            into = self._scratch / "runs" / run_id
             into.mkdir(parents=True, exist_ok=True)
             return Path(client.download_artifacts(run_id, name, str(into)))
+
+    def bundle(self, model_id: str) -> Path:
+        """Return the bundle of a model as the service would fetch it: from the store, never from a folder here.
+
+        Raises:
+            RegistryError: the model has none, or its files cannot be reached.
+            TrackingError: the store cannot be reached.
+        """
+        client = self._opened()
+        if client is None:
+            assert self._unreachable is not None
+            raise self._unreachable
+        import mlflow.artifacts
+
+        try:
+            location = client.get_logged_model(model_id).artifact_location
+            into = self._scratch / "models" / model_id
+            into.mkdir(parents=True, exist_ok=True)
+            return Path(
+                mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"{location}/{BUNDLE}", dst_path=str(into), tracking_uri=self._uri
+                )
+            )
+        except Exception as error:  # MLflow, SQLAlchemy, requests and the drivers share no base class
+            reason = str(error).strip().partition("\n")[0][:300]
+            raise RegistryError(
+                f"The model's bundle cannot be fetched ({type(error).__name__}: {reason}). "
+                f"Received: models:/{model_id}."
+            ) from error
 
     def _here(self) -> list[str]:
         """Ids of runs with a folder here, the latest first."""
@@ -128,7 +158,7 @@ class RunFiles:
 @contextmanager
 def run_files(*, outputs: Path, uri: str) -> Iterator[RunFiles]:
     """While it lasts, what was fetched from the store stays."""
-    with TemporaryDirectory(prefix="medexp-compare-") as scratch:
+    with TemporaryDirectory(prefix="medexp-runs-") as scratch:
         yield RunFiles(outputs=outputs, uri=uri, scratch=Path(scratch))
 
 
