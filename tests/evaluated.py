@@ -107,10 +107,15 @@ SAID = {
     "intended_use": "radiologists, as a second reader of paediatric chest X-rays",
     "not_for": "adults",
     "population": "children of one to five years, one hospital",
+    "dates": "the years 2010 to 2017",
     "reference_standard": "two readers, a third where they differ",
     "limitations": "one hospital",
     "ethics": "approved",
     "funding": "a grant",
+    "conflicts": "none",
+    "protocol": "with the maintainers",
+    "registration": "none",
+    "license": "for research only",
     "contact": "the maintainers",
 }
 

@@ -48,13 +48,18 @@ class EvaluationConfig(Shell):
 
 
 class CardConfig(Shell):
-    """What the model card says that no program can find out; None is listed as open."""
+    """What the model card says that no program can find out; None, as in runs older than a key, is listed as open."""
 
-    intended_use: str | None
-    not_for: str | None
-    population: str | None
-    reference_standard: str | None
-    limitations: str | None
-    ethics: str | None
-    funding: str | None
-    contact: str | None
+    intended_use: str | None = None
+    not_for: str | None = None
+    population: str | None = None
+    dates: str | None = None
+    reference_standard: str | None = None
+    limitations: str | None = None
+    ethics: str | None = None
+    funding: str | None = None
+    conflicts: str | None = None
+    protocol: str | None = None
+    registration: str | None = None
+    license: str | None = None
+    contact: str | None = None

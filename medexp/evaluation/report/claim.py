@@ -43,7 +43,7 @@ ITEMS = (
     Item("31", _E, "Explainability, and its validation", ("explained",)),
     Item("32", _E, "Evaluation on internal data", ("internal",)),
     Item("33", _E, "Testing on external data", ("external",)),
-    Item("34", _E, "Registration as a trial", (), "register and number, where it is one"),
+    Item("34", _E, "Registration as a trial", ("registration",)),
     Item("35", _R, "How many were included and excluded", ("counts",), "who was excluded"),
     Item("36", _R, "Characteristics of cases in each partition", ("shares", "subgroup_counts"), "of each partition"),
     Item("37", _R, "Performance and uncertainty on all partitions", ("performance", "subgroups")),
@@ -51,7 +51,7 @@ ITEMS = (
     Item("39", _R, "Analysis of wrong answers", ("failures",)),
     Item("40", _C, "Limitations", ("limitations", "cautions")),
     Item("41", _C, "Implications for practice", ("intended_use", "not_for")),
-    Item("42", _O, "Protocol or further technical detail", ("configuration",), "the protocol of the study"),
+    Item("42", _O, "Protocol or further technical detail", ("configuration", "protocol")),
     Item("43", _O, "Availability of software, model and data", ("code", "specification"), "where they can be had"),
     Item("44", _O, "Funding, and the role of the funders", ("funding",)),
 )

@@ -21,7 +21,7 @@ ITEMS = (
     Item("", _D, "Type", ("model", "specification")),
     Item("", _D, "Training", ("training", "augmentation", "initial", "selection")),
     Item("", _D, "Code and software", ("code", "software")),
-    Item("", _D, "License", (), "the license of the model"),
+    Item("", _D, "License", ("license",)),
     Item("", _D, "Whom to ask", ("contact",)),
     Item("", _D, "Funding", ("funding",)),
     Item("", _U, "Uses and users", ("intended_use",)),

@@ -10,10 +10,15 @@ PEOPLE = {
     "intended_use": "intended use and users (card.intended_use)",
     "not_for": "uses to be ruled out (card.not_for)",
     "population": "who the images come from (card.population)",
+    "dates": "when the images were taken (card.dates)",
     "reference_standard": "how the labels were made, by whom (card.reference_standard)",
     "limitations": "limitations that people see (card.limitations)",
     "ethics": "approval and consent (card.ethics)",
     "funding": "who paid, and their role (card.funding)",
+    "conflicts": "conflicts of interest (card.conflicts)",
+    "protocol": "the protocol of the study (card.protocol)",
+    "registration": "register and number (card.registration)",
+    "license": "the license of the model (card.license)",
     "contact": "whom to ask (card.contact)",
 }
 MISSING = {

@@ -81,6 +81,13 @@ def test_a_run_of_before_there_were_studies_is_read(tmp_path: Path) -> None:
     assert read_back(folder) == config
 
 
+def test_a_run_that_is_older_than_a_key_of_the_model_card_has_not_said_it(tmp_path: Path) -> None:
+    folder, _ = write_run(tmp_path, "card.contact=us", "card.license=ours")
+    edit(folder, lambda saved: saved["card"].pop("license"))
+    assert read_back(folder).card.license is None
+    assert read_back(folder).card.contact == "us"
+
+
 def test_places_win_over_the_saved_ones(tmp_path: Path) -> None:
     folder, config = write_run(tmp_path / "outputs", "data=folder", "data.root=/images", "seed=3")
     config = read_back(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -243,3 +244,25 @@ def test_golden_images_of_another_size_are_refused(folder: Path) -> None:
     reseal(folder, files={**read_passport(folder).files, "golden.npz": sha256(folder / "golden.npz")})
     with pytest.raises(RegistryError, match="not of the network's size"):
         Bundle.open(folder).verify()
+
+
+def test_a_bundle_without_golden_images_is_refused(folder: Path) -> None:
+    golden = Golden.read(folder)
+    only_chart = {name: getattr(golden, name)[-1:] for name in ("pixels", "probabilities", "features")}
+    replace(golden, **only_chart).write(folder)
+    reseal(folder, files={**read_passport(folder).files, "golden.npz": sha256(folder / "golden.npz")})
+    with pytest.raises(RegistryError, match="no golden images beside the test chart"):
+        Bundle.open(folder).verify()
+
+
+@pytest.mark.parametrize("field", ["probabilities", "features"])
+def test_an_answer_to_the_chart_is_not_compared_and_each_other_is(field: str, folder: Path) -> None:
+    """A network that was hardly trained amplifies the rounding of what is unlike any image."""
+    golden = Golden.read(folder)
+    for row, refused in ((-1, False), (0, True)):
+        changed = getattr(golden, field).copy()
+        changed[row] += 0.01 * abs(changed).max()
+        replace(golden, **{field: changed}).write(folder)
+        reseal(folder, files={**read_passport(folder).files, "golden.npz": sha256(folder / "golden.npz")})
+        with pytest.raises(RegistryError, match="does not answer here as it did") if refused else nullcontext():
+            Bundle.open(folder).verify()
