@@ -148,12 +148,13 @@ function sureness(answer) {
 }
 
 function howSure({ task, possible, undecided, coverage }) {
-  const often = `The true class is among those that are possible in at least ${Math.round(100 * coverage)} % of cases.`;
+  const share = Math.round(100 * coverage);
+  const often = `Of images like those of its validation, at least ${share} % keep their true class.`;
   if (task === "multilabel") {
-    if (undecided.length === 0) return "Sure of every class.";
+    if (undecided.length === 0) return `Each class is confirmed or ruled out. ${often}`;
     return `Not sure: ${undecided.join(", ")} can be neither confirmed nor ruled out. Have a person look.`;
   }
-  if (undecided.length === 0) return "Sure: no other class is possible.";
+  if (undecided.length === 0) return `No other class is left. ${often}`;
   if (possible.length === 0) return "Not sure: none of the classes is plausible. Have a person look.";
   return `Not sure: it may be ${list(undecided)}. Have a person look. ${often}`;
 }

@@ -166,18 +166,21 @@ def test_the_recorded_configuration_composes_the_same_run_again(trained: Trained
 def test_mlflow_loads_the_model_and_it_says_what_was_recorded(trained: Trained) -> None:
     import mlflow
     import mlflow.keras
+    import mlflow.pyfunc
 
     from medexp.registry.bundle import Bundle
     from medexp.tracking.store import default_store
 
     with default_store(trained.uri):
         model = mlflow.keras.load_model(trained.result["model_uri"])
+        stock = mlflow.pyfunc.load_model(trained.result["model_uri"])
     rows = list(csv.DictReader((trained.folder / "predictions" / "test.csv").open()))
     data = Path(trained.result["data"]["source"]).parent
     bundle = Bundle.open(trained.folder / "bundle")
     pixels = np.stack([bundle.read((data / row["image"]).read_bytes()) for row in rows])
     wanted = np.array([[float(row["p(clear)"]), float(row["p(nodule)"])] for row in rows])
     np.testing.assert_allclose(model.predict(pixels, verbose=0), wanted, atol=1e-6)
+    np.testing.assert_allclose(stock.predict(pixels.astype("float32")), wanted, atol=1e-6)
     np.testing.assert_allclose(bundle.probabilities(pixels), wanted, atol=1e-5)
 
 
