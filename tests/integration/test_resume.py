@@ -82,7 +82,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     process = begin(outputs, *TRAINING)
     wait_for(process, outputs, "phase head")
     start = time.monotonic()
-    wait_for(process, outputs, "exported graph")
+    wait_for(process, outputs, "agrees with Keras")
     seconds = time.monotonic() - start
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -104,10 +104,10 @@ def kill_and_resume(
     """
     draw = random.Random(seed)
     arguments: tuple[str, ...] = TRAINING
-    for what in [*(rf"epoch +{n}/" if n else "phase " for n in epochs), *(["exported graph"] if at_the_end else [])]:
+    for what in [*(rf"epoch +{n}/" if n else "phase " for n in epochs), *(["agrees with Keras"] if at_the_end else [])]:
         process = begin(outputs, *arguments)
         wait_for(process, outputs, what)
-        if what != "exported graph":  # what is left then may take no longer
+        if what != "agrees with Keras":  # what is left then may take no longer
             time.sleep(draw.uniform(0, 2 * seconds))
         process.send_signal(signal.SIGKILL)
         _, stderr = process.communicate(timeout=300)
