@@ -15,6 +15,8 @@ from promotable_runs import THRESHOLDS, Runs, said
 from support import Script
 
 from medexp.errors import RegistryError
+from medexp.evaluation.evidence import Subgroup, SubgroupSection
+from medexp.evaluation.evidence_file import FOLDER, read_evidence, write_evidence
 from medexp.evaluation.metrics import classification_metrics
 from medexp.evaluation.predictions import Predictions
 from medexp.experiment.promotion.promote import promote
@@ -168,17 +170,22 @@ def test_a_run_that_was_not_evaluated_is_told_the_command(runs: Runs, capsys: py
     assert f"python scripts/evaluate.py {run}" in printed
 
 
-def test_a_subgroup_that_the_evaluation_was_told_not_to_look_at_does_not_pass(
-    runs: Runs, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("looked_at", [None, "site"])
+def test_a_column_that_the_evaluation_has_not_looked_at_does_not_pass(
+    looked_at: str | None, runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = runs.add(runs.config(), noise=1.3)
-    path = runs.outputs / "runs" / run / "predictions" / "test.csv"
+    folder = runs.outputs / "runs" / runs.add(runs.config(), noise=1.3)
+    path = folder / "predictions" / "test.csv"
     header, *rows = path.read_text().splitlines()
-    path.write_text("\n".join([f"{header},meta(sex)", *(f"{row},f" for row in rows)]) + "\n")
+    path.write_text("\n".join([f"{header},meta(sex),meta(site)", *(f"{row},f,a" for row in rows)]) + "\n")
+    if looked_at is not None:
+        evidence = read_evidence(folder / FOLDER)
+        every = Subgroup(looked_at, "a", len(rows), None, evidence.metrics["test"])
+        write_evidence(replace(evidence, subgroups=SubgroupSection("auc", 20, (every,), every)), folder / FOLDER)
     promote(runs.promote_config())
     printed = capsys.readouterr().out
     assert gates(printed)["subgroup"] == "failed"
-    assert "evaluation.subgroups=none" in printed
+    assert f"not looked at: {'sex' if looked_at else 'sex, site'}" in printed
 
 
 def test_accepted_leakage_is_refused(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,6 @@ def gather(candidate: Candidate, champion: Candidate | None, *, files: RunFiles,
             except MedexpError as error:
                 paired_problem = f"not compared. {error}"
     calibration = None if evidence is None else evidence.calibration
-    unjudged = None if evidence is None else _unjudged(candidate, evidence, files)
     facts = Facts(
         data=_data(candidate, bundle),
         champion_data=None if champion is None else _data(champion, champion_bundle),
@@ -63,8 +62,8 @@ def gather(candidate: Candidate, champion: Candidate | None, *, files: RunFiles,
         audit=_audit(candidate.tags),
         paired=paired,
         paired_problem=paired_problem,
-        unjudged=unjudged,
-        unasked=evidence is not None and evidence.subgroups is None and unjudged is not None,
+        unjudged=None if evidence is None else _unjudged(evidence),
+        unasked=() if evidence is None else _unasked(candidate, evidence, files),
     )
     return Gathered(facts, _sources(candidate, champion, bundle, evidence))
 
@@ -125,25 +124,34 @@ def _worst(evidence: Evidence | None) -> WorstSubgroup | None:
     return WorstSubgroup(f"{worst.column}={worst.value}", section.metric, worst.images, worst.metrics[section.metric])
 
 
-def _unjudged(of: Candidate, evidence: Evidence, files: RunFiles) -> str | None:
-    """Why there is no worst subgroup though the images have metadata; None where they have none, or there is one."""
+def _unjudged(evidence: Evidence) -> str | None:
+    """Why there is no worst subgroup though some were looked for; None where none were, or there is one."""
     section = evidence.subgroups
-    if section is None:
-        path = files.find(of.run_id, "predictions/test.csv")
-        if path is None:
-            return None
-        known = Predictions.read(path, "test", class_names=evidence.class_names, task=evidence.task).metadata
-        if not known:
-            return None
-        return (
-            f"not looked at (evaluation.subgroups=none), and the data have {', '.join(known)}. Evaluate it with "
-            "evaluation.subgroups=all"
-        )
-    if _worst(evidence) is not None:
+    if section is None or _worst(evidence) is not None:
         return None
     if section.subgroups:
         return f"none of {len(section.subgroups)} subgroups tells {section.metric}"
     return "none to judge: " + "; ".join(f"{name} {why}" for name, why in section.left_out.items())
+
+
+def _unasked(of: Candidate, evidence: Evidence, files: RunFiles) -> tuple[str, ...]:
+    """Metadata columns of the test images that the evaluation has not divided them by."""
+    path = files.find(of.run_id, "predictions/test.csv")
+    if path is None:
+        return ()
+    try:
+        known = Predictions.read(path, "test", class_names=evidence.class_names, task=evidence.task).metadata
+    except MedexpError:
+        return (f"the columns of {path.name}, which cannot be read",)
+    section = evidence.subgroups
+    if section is None:
+        return tuple(known)
+    asked = {subgroup.column for subgroup in section.subgroups}
+    return tuple(
+        name
+        for name in known
+        if name not in asked and not any(key == name or key.startswith(f"{name}=") for key in section.left_out)
+    )
 
 
 def _audit(tags: Mapping[str, str]) -> AuditFacts:

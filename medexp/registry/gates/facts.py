@@ -117,7 +117,7 @@ class Facts:
         slope: of the recalibration.
         worst: None where there are no subgroups.
         unjudged: why no subgroup could be judged though the data have metadata; None where they have none.
-        unasked: whether subgroups were not looked for at all, though the data have metadata.
+        unasked: metadata columns whose subgroups were not looked at.
         engines: of the bundle.
         audit: of its training data.
         paired: with the champion; None where there is none, or no comparison.
@@ -138,4 +138,4 @@ class Facts:
     paired: Paired | None
     paired_problem: str | None
     unjudged: str | None = None
-    unasked: bool = False
+    unasked: tuple[str, ...] = ()

@@ -101,9 +101,12 @@ def _floors(facts: Facts, rule: FloorRule) -> Iterator[GateResult]:
 
 def _subgroup(facts: Facts, rule: SubgroupRule) -> GateResult:
     worst = facts.worst
+    if facts.unasked:  # who leaves a column out might leave out the worst
+        why = f"not looked at: {', '.join(facts.unasked)}. Evaluate it with evaluation.subgroups=all"
+        return GateResult.of("subgroup", f">= {rule.floor:g} in the worst", why, passed=False)
     if worst is None:
         why = "not evaluated" if facts.evidence_problem else facts.unjudged or "the data have no subgroups"
-        passed = not (rule.required or facts.evidence_problem or facts.unasked)
+        passed = not (rule.required or facts.evidence_problem)
         return GateResult.of("subgroup", f">= {rule.floor:g} in the worst", why, passed=passed)
     small = worst.metric in ERRORS
     required = f"{worst.metric} {'<=' if small else '>='} {rule.floor:g} in the worst subgroup"

@@ -163,11 +163,12 @@ def test_a_floor_of_intervals_is_not_reached_by_numbers_that_have_none() -> None
 
 
 def test_subgroups_that_nobody_looked_at_do_not_pass_and_those_that_cannot_be_judged_say_why() -> None:
-    unasked = replace(GOOD, worst=None, unjudged="not looked at, and the data have sex", unasked=True)
     small = replace(GOOD, worst=None, unjudged="none to judge: sex=f has 3 images, fewer than 20")
-    for facts, verdict in ((unasked, "failed"), (small, "passed")):
+    assert (found(small, "subgroup").verdict, found(small, "subgroup").found) == ("passed", small.unjudged)
+    for facts in (replace(GOOD, worst=None, unasked=("sex", "site")), replace(GOOD, unasked=("sex", "site"))):
         result = found(facts, "subgroup")
-        assert (result.verdict, result.found) == (verdict, facts.unjudged)
+        assert result.verdict == "failed"
+        assert result.found == "not looked at: sex, site. Evaluate it with evaluation.subgroups=all"
     missing = replace(GOOD, worst=None, evidence_problem="there is none")
     assert (found(missing, "subgroup").verdict, found(missing, "subgroup").found) == ("failed", "not evaluated")
 
