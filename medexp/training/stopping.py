@@ -18,16 +18,23 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._number: int | None = None
+        self._at_once = False
 
     def ask(self, number: int) -> None:
         """Remember the signal; a second one stops at once, whatever is under way."""
         if self._number is not None:
+            self._at_once = True
             self.obey()
         self._number = number
 
     @property
     def pending(self) -> bool:
         return self._number is not None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether a second signal has interrupted what was under way."""
+        return self._at_once
 
     def obey(self) -> None:
         """Stop the program if that was asked for: KeyboardInterrupt for Ctrl-C, else SystemExit(128 + signal)."""
@@ -57,6 +64,10 @@ def stoppable() -> Iterator[StopRequest]:
     before = {number: signal.signal(number, ask) for number in heeded}
     try:
         yield request
+    except Exception:
+        if request.at_once:  # TensorFlow, interrupted while it traces, raises something of its own on the way out
+            request.obey()
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -61,6 +61,22 @@ def test_a_second_signal_does_not_wait_for_the_step() -> None:
     assert seconds < 5
 
 
+def test_a_second_signal_stops_also_where_what_it_interrupts_raises_something_else_on_its_way_out() -> None:
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(20)
+        finally:
+            raise AssertionError("Nesting violated for default stack")
+
+
+def test_an_error_after_one_signal_is_an_error() -> None:
+    with pytest.raises(AssertionError, match="of its own"), stoppable():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("of its own")
+
+
 class Failing(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         raise RuntimeError("reentrant call")
