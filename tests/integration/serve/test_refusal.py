@@ -111,7 +111,7 @@ def test_the_page_says_in_plain_words_that_it_is_not_sure(
     found = shown(doubtful, browser, png(), tmp_path)
     assert found["refused"] == ""
     assert found["sure"].startswith("Not sure: it may be clear or nodule. Have a person look.")
-    assert "at least 90 % of cases" in found["sure"]
+    assert "at least 90 % keep their true class" in found["sure"]
     browser.save_screenshot(str(artifacts / "serve_unsure.png"))
 
 
