@@ -188,6 +188,15 @@ def test_a_column_that_the_evaluation_has_not_looked_at_does_not_pass(
     assert f"not looked at: {'sex' if looked_at else 'sex, site'}" in printed
 
 
+def test_columns_that_cannot_be_read_do_not_pass(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    run = runs.add(runs.config(), noise=1.3)
+    (runs.outputs / "runs" / run / "predictions" / "test.csv").write_text("nothing\n")
+    promote(runs.promote_config())
+    printed = capsys.readouterr().out
+    assert gates(printed)["subgroup"] == "failed"
+    assert "cannot be read" in printed
+
+
 def test_accepted_leakage_is_refused(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     runs.add(runs.config(), tags={"medexp.audit": "accepted", "medexp.audit.accepted": "group_in_two_splits: 3"})
     promote(runs.promote_config())

@@ -116,7 +116,7 @@ class Facts:
         ece: expected calibration error; None where it was not measured.
         slope: of the recalibration.
         worst: None where there are no subgroups.
-        unjudged: why no subgroup could be judged though the data have metadata; None where they have none.
+        unjudged: why no subgroup could be judged though some were looked for; None where none were.
         unasked: metadata columns whose subgroups were not looked at.
         engines: of the bundle.
         audit: of its training data.
